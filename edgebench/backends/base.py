@@ -1,0 +1,113 @@
+"""The contract of an engine: a Backend opens a model file, the Session it returns runs named numpy arrays.
+
+A backend imports its library inside `open` and `version`, never at module level, and knows nothing of tasks.
+`edgebench.backends.conformance` is this contract as tests, for built-in and outside backends alike.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgebench.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One named input or output. `dtype` is numpy's name; a None in `shape` is a size the graph leaves open."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a session should run. `threads` is within one call; `accelerator` is an engine's own name for one."""
+
+    threads: int = 1
+    accelerator: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a session really uses, as the engine tells it, not as it was asked."""
+
+    library: str  # distribution name, e.g. "ai-edge-litert"
+    version: str
+    threads: int
+    accelerator: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Session(Protocol):
+    """An open model. `run` returns when the results are readable, in arrays the caller may keep.
+
+    `lengths` lists the sequence lengths the file was made for, ascending (empty: any length up to the card's limit);
+    callers pad to one of them. `parallel` says whether `run` from several threads at once is faster than one after the
+    other; it is always *safe*, serialised where the engine is not thread-safe. `run` after `close` raises EngineError,
+    and `close` during a run waits for it.
+    """
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]: ...
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]: ...
+    @property
+    def lengths(self) -> tuple[int, ...]: ...
+    @property
+    def parallel(self) -> bool: ...
+    @property
+    def facts(self) -> Facts: ...
+    def run(self, feeds: Arrays) -> Arrays: ...
+    def close(self) -> None: ...
+
+
+class Backend(Protocol):
+    """An engine. `formats` are the card formats it opens; `runs_code` marks formats that are programs, which are opened
+    only with the user's consent. `extra` is the pip extra that installs it."""
+
+    name: str
+    formats: tuple[str, ...]
+    runs_code: bool
+    extra: str
+
+    def version(self) -> str:
+        """The library's version; MissingError with the install command when it is not there."""
+        ...
+
+    def open(self, path: Path, options: Options) -> Session:
+        """Open the file; UnsupportedError for options it cannot honour, EngineError for a file it refuses."""
+        ...
+
+
+def check_feeds(inputs: tuple[TensorSpec, ...], feeds: Arrays) -> None:
+    """InputError unless `feeds` has exactly the inputs, with their dtypes and ranks.
+
+    Sizes are left to the engine: a fixed size may differ between signatures of one file.
+    """
+    for spec in inputs:
+        array = feeds.get(spec.name)
+        if array is None:
+            raise InputError(f"input {spec.name!r} is missing; the model takes {', '.join(one.name for one in inputs)}")
+        if array.dtype.name != spec.dtype or array.ndim != len(spec.shape):
+            raise InputError(f"input {spec.name!r} is {array.dtype.name} of shape {array.shape}; the model takes {spec.dtype} of {len(spec.shape)} dimensions {spec.shape}")
+    if len(feeds) > len(inputs):
+        extra = sorted(set(feeds) - {spec.name for spec in inputs})
+        raise InputError(f"input {extra[0]!r} is unknown; the model takes {', '.join(one.name for one in inputs)}")
+
+
+def usable_cpus() -> int:
+    """The processors this process may run on (affinity and cpuset respected), at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""Measure a cell: one variant in one engine with one set of options."""

@@ -1,0 +1,65 @@
+"""Where cards, profiles and the files beside them are found.
+
+Looked through in order: the user's own folder, the packages that offer more by entry point, and what edgebench ships
+(in an installed wheel inside the package, in a checkout beside it).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from edgebench.errors import UsageError, did_you_mean
+
+
+def user_folder(kind: str) -> Path:
+    """Where `edgebench {kind} add` puts things: $EDGEBENCH_HOME, else the platform's data folder."""
+    home = os.environ.get("EDGEBENCH_HOME")
+    base = Path(home) if home else Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "edgebench"
+    return base / kind
+
+
+def cache_folder() -> Path:
+    """Where fetched files are kept; deleting it loses nothing."""
+    home = os.environ.get("EDGEBENCH_HOME")
+    return Path(home) / "cache" if home else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgebench"
+
+
+def shipped_folder(kind: str) -> Path:
+    """What edgebench itself brings: inside the package when installed from a wheel, beside it in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "data" / kind
+    return inside if inside.is_dir() else package.parent / kind
+
+
+def folders(kind: str) -> Iterator[Path]:
+    """Every folder that may hold files of this kind ("models", "devices"), the user's first."""
+    yield user_folder(kind)
+    for entry in sorted(entry_points(group="edgebench.catalog"), key=lambda one: one.name):
+        yield Path(entry.load()) / kind
+    yield shipped_folder(kind)
+
+
+def paths(kind: str) -> dict[str, Path]:
+    """Name -> TOML file; where a name occurs twice the first folder wins."""
+    found: dict[str, Path] = {}
+    for folder in folders(kind):
+        if folder.is_dir():
+            for path in sorted(folder.glob("*.toml")):
+                found.setdefault(path.stem, path)
+    return found
+
+
+def find(kind: str, name: str) -> Path:
+    """The file called `name`, or the file at that path; UsageError with the names there are."""
+    if name.endswith(".toml"):
+        path = Path(name)
+        if path.is_file():
+            return path
+        raise UsageError(f"{name} does not exist; give a TOML file or one of {', '.join(paths(kind)) or 'nothing: none are installed'}")
+    known = paths(kind)
+    if name not in known:
+        raise UsageError(f"there is no {kind.removesuffix('s')} {name!r}; there are {', '.join(known) or 'none'}.{did_you_mean(name, known)}")
+    return known[name]

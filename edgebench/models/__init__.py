@@ -1,0 +1,1 @@
+"""What can be opened: cards, the artifacts they name, and labelled data."""

@@ -1,0 +1,112 @@
+"""A card (TOML) -> one model: what it does, where it comes from, how its inputs are prepared, and its variants.
+
+A variant is one file: format x precision. A card without a digest for every file is not a card: files are checked
+before they are opened.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgebench import toml
+from edgebench.errors import CardError, UsageError, did_you_mean
+
+
+class File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file beside the card: its path relative to the card's folder, and what its bytes must be."""
+
+    file: str
+    sha256: str
+    size_bytes: int
+
+
+class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Accuracy measured when the variant was made: `value` on `n` examples of `dataset`, 95 % interval low..high."""
+
+    dataset: str
+    n: int
+    value: float
+    low: float
+    high: float
+
+
+class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file of a model. `parameters` counts stored weights of any precision."""
+
+    format: str
+    precision: str
+    file: str
+    sha256: str
+    size_bytes: int
+    accuracy: Score | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.format}/{self.precision}"
+
+
+class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far a variant of one precision may be from the reference variant before a measurement of it is void.
+
+    `difference`: largest absolute difference of any probability. `agreement`: least share of equal predictions.
+    `accuracy_loss`: most accuracy lost on the same examples (0.01 is one point).
+    """
+
+    difference: float = 1.0
+    agreement: float = 0.0
+    accuracy_loss: float = 0.01
+
+
+class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model. `preprocess` belongs to the task (tokenizer, sizes, means); `reference` names the variant the others
+    are compared with; `made_by` says how the weights came about (recipe, seed, teacher, data digest)."""
+
+    schema: int
+    name: str
+    task: str
+    about: str
+    licence: str
+    source: str
+    labels: tuple[str, ...]
+    dataset: str
+    reference: str
+    variants: tuple[Variant, ...]
+    files: dict[str, File] = {}
+    preprocess: dict[str, Any] = {}
+    tolerance: dict[str, Tolerance] = {}
+    parameters: int | None = None
+    made_by: dict[str, Any] = {}
+
+    def variant(self, format: str, precision: str) -> Variant:
+        """The variant of this format and precision, or UsageError with those there are."""
+        for variant in self.variants:
+            if (variant.format, variant.precision) == (format, precision):
+                return variant
+        raise UsageError(f"card {self.name!r} has no variant '{format}/{precision}'; it has {', '.join(v.name for v in self.variants)}")
+
+
+def read(path: Path) -> Card:
+    """Parse and check a card file; CardError names the file, the key, and what was probably meant."""
+    card = toml.read(path, Card)
+    if card.schema != 1:
+        raise CardError(f"{path}: schema is {card.schema}, this edgebench reads schema 1; update edgebench")
+    names = [variant.name for variant in card.variants]
+    if not names:
+        raise CardError(f"{path}: there are no variants; list at least one file")
+    if len(set(names)) < len(names):
+        raise CardError(f"{path}: variant {max(names, key=names.count)!r} is listed twice; keep one")
+    if card.reference not in names:
+        raise CardError(f"{path}: reference {card.reference!r} is no variant; it must be one of {', '.join(names)}.{did_you_mean(card.reference, names)}")
+    for one in (*card.variants, *card.files.values()):
+        _check_file(path, one.file, one.sha256)
+    return card
+
+
+def _check_file(path: Path, file: str, sha256: str) -> None:
+    if Path(file).is_absolute() or ".." in Path(file).parts or "\0" in file:
+        raise CardError(f"{path}: file {file!r} leaves the card's folder; give a relative path inside it")
+    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        raise CardError(f"{path}: sha256 of {file!r} is {sha256!r}; expected 64 hexadecimal digits in lower case")

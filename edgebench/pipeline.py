@@ -1,0 +1,161 @@
+"""A card's name -> a Pipeline: the object an app calls, and the one object the harness times.
+
+    with edgebench.load("tinybert-sst2") as pipe:
+        pipe("a gripping film")                 # one typed prediction
+        pipe.batch(["good", "bad", ...])        # many, grouped by length
+        pipe.stages("a gripping film")          # the same call with a time for each stage
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from edgebench import catalog, plugins
+from edgebench.backends.base import Backend, Facts, Options, Session, usable_cpus
+from edgebench.errors import MissingError, UnsupportedError, UsageError
+from edgebench.models import card as cards
+from edgebench.models.card import Card, Variant
+from edgebench.models.fetch import artifact, files
+from edgebench.tasks.base import Task
+
+DEFAULT_BACKENDS = ("onnxruntime", "tflite", "torchscript")
+BATCH_TOKENS = 1024  # padded tokens in one run of `batch`: enough for the engine to be busy, little enough to stay in cache
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """One call's prediction and the ns each stage took, in order; they sum to the call."""
+
+    prediction: Any
+    stages_ns: dict[str, int]
+
+
+class Pipeline:
+    """An open session and the task around it. Safe from any thread; `close` waits for running calls."""
+
+    def __init__(self, card: Card, variant: Variant, session: Session, task: Task) -> None:
+        self.card, self.variant, self.task, self._session = card, variant, task, session
+        self._inputs, self._lengths = session.inputs, session.lengths
+        self._single = bool(self._inputs) and self._inputs[0].shape[0] == 1
+
+    def __call__(self, example: Any) -> Any:
+        """The prediction for one example."""
+        feeds, encoded = self.task.encode((example,), self._inputs, self._lengths)
+        return self.task.decode(self._session.run(feeds), encoded)[0]
+
+    def stages(self, example: Any) -> Staged:
+        """The same call with a clock between its stages."""
+        clock, (before, after) = time.perf_counter_ns, self.task.stages
+        start = clock()
+        feeds, encoded = self.task.encode((example,), self._inputs, self._lengths)
+        ready = clock()
+        outputs = self._session.run(feeds)
+        ran = clock()
+        prediction = self.task.decode(outputs, encoded)[0]
+        end = clock()
+        return Staged(prediction, {before: ready - start, "run": ran - ready, after: end - ran})
+
+    def batch(self, examples: Sequence[Any], *, workers: int | None = None) -> list[Any]:
+        """Predictions in the examples' order.
+
+        Examples of like size run together, so that little is padded; the groups are spread over `workers` threads
+        (default: the processors the session leaves free, 1 where the engine would only queue them).
+        """
+        examples = list(examples)
+        groups = _groups(self.task.sizes(examples) if examples else [], 1 if self._single else BATCH_TOKENS)
+        workers = workers or (max(1, usable_cpus() // self._session.facts.threads) if self._session.parallel else 1)
+        found: list[Any] = [None] * len(examples)
+
+        def run(rows: list[int]) -> None:
+            feeds, encoded = self.task.encode([examples[row] for row in rows], self._inputs, self._lengths)
+            for row, prediction in zip(rows, self.task.decode(self._session.run(feeds), encoded), strict=True):
+                found[row] = prediction
+
+        if workers == 1 or len(groups) < 2:
+            for rows in groups:
+                run(rows)
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(run, groups))
+        return found
+
+    @property
+    def facts(self) -> Facts:
+        """What the session really uses: library, version, threads, accelerator."""
+        return self._session.facts
+
+    def close(self) -> None:
+        """Free the model; calling the pipeline afterwards raises EngineError."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def load(
+    model: str, *, backend: str | None = None, precision: str | None = None, threads: int = 1, accelerator: str = "cpu",
+    allow_code: bool = False, max_tokens: int | None = None,
+) -> Pipeline:
+    """Open a model by its card's name or a card file's path, its digests checked first; nothing is downloaded.
+
+    Without `backend` the first installed of onnxruntime, tflite, torchscript that opens a variant is taken; without
+    `precision` int8 where there is one. `allow_code` consents to a format that is a program (TorchScript) from a card
+    that edgebench does not bundle. `max_tokens` shortens what a text model reads.
+    """
+    path = catalog.find("models", model)
+    card = cards.read(path)
+    engine, variant = choose(card, backend, precision)
+    if engine.runs_code and not allow_code and path.resolve().parent != catalog.shipped_folder("models").resolve():
+        raise UnsupportedError(f"{variant.file} is a {variant.format} program and card {card.name!r} is not one that edgebench bundles; if you trust its source, say allow_code=True (--allow-code)")
+    found = artifact(path, card, variant)
+    if max_tokens is not None:
+        card = _shortened(card, max_tokens)
+    task: Task = plugins.get("tasks", card.task)(card, files(path, card))
+    return Pipeline(card, variant, engine.open(found.path, Options(threads=threads, accelerator=accelerator)), task)
+
+
+def choose(card: Card, backend: str | None, precision: str | None) -> tuple[Backend, Variant]:
+    """The engine and the variant that `load` would take."""
+    reasons: list[str] = []
+    for name in (backend,) if backend else DEFAULT_BACKENDS:
+        engine: Backend = plugins.get("backends", name)
+        fits = [one for one in card.variants if one.format in engine.formats and precision in (None, one.precision)]
+        if not fits:
+            reasons.append(f"{name} opens {', '.join(engine.formats)}{f' and {precision} was asked for' if precision else ''}")
+            continue
+        try:
+            engine.version()
+        except MissingError as error:
+            if backend:
+                raise
+            reasons.append(str(error))
+            continue
+        return engine, min(fits, key=lambda one: (one.precision != "int8", one.name != card.reference))
+    raise UsageError(f"no variant of {card.name!r} fits: {'; '.join(reasons)}; it has {', '.join(v.name for v in card.variants)}")
+
+
+def _shortened(card: Card, max_tokens: int) -> Card:
+    import msgspec
+
+    return msgspec.structs.replace(card, preprocess={**card.preprocess, "max_tokens": max_tokens})
+
+
+def _groups(sizes: list[int], budget: int) -> list[list[int]]:
+    """Rows in runs of like size, each of at most `budget` padded tokens (at least one row), the largest first."""
+    groups: list[list[int]] = []
+    for row in sorted(range(len(sizes)), key=lambda one: -sizes[one]):
+        widest = sizes[groups[-1][0]] if groups else 0
+        if groups and (len(groups[-1]) + 1) * widest <= budget:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return groups

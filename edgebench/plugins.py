@@ -1,0 +1,60 @@
+"""A name -> an object: first a sorted table of what is built in, then the entry points of installed packages.
+
+Nothing is imported until it is asked for. A plug-in that fails to import raises when asked for, by its name, with the
+package that supplied it; the others go on working.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from edgebench.errors import UnsupportedError, UsageError, did_you_mean
+
+BUILT_IN: dict[str, dict[str, str]] = {
+    "backends": {
+        "fake": "edgebench.backends.fake:BACKEND",
+        "onnxruntime": "edgebench.backends.onnxruntime:BACKEND",
+        "tflite": "edgebench.backends.tflite:BACKEND",
+        "torchscript": "edgebench.backends.torchscript:BACKEND",
+    },
+    "devices": {
+        "local": "edgebench.devices.local:LocalExecutor",
+    },
+    "reports": {
+        "csv": "edgebench.reports.csv:render",
+        "json": "edgebench.reports.jsonl:render",
+        "md": "edgebench.reports.markdown:render",
+        "table": "edgebench.reports.table:render",
+    },
+    "tasks": {
+        "text-classification": "edgebench.tasks.classify_text:TextClassification",
+    },
+}
+
+
+def names(group: str) -> list[str]:
+    """Every name in `group`, built-in ones first."""
+    outside = sorted(_outside(group))
+    return sorted(BUILT_IN[group]) + [name for name in outside if name not in BUILT_IN[group]]
+
+
+def get(group: str, name: str) -> Any:
+    """The object called `name` in `group` ("backends", "tasks", ...); built-ins cannot be shadowed."""
+    if name in BUILT_IN[group]:
+        module, _, attribute = BUILT_IN[group][name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    outside = _outside(group)
+    if name not in outside:
+        raise UsageError(f"there is no {group.removesuffix('s')} {name!r}; there are {', '.join(names(group))}.{did_you_mean(name, names(group))}")
+    entry = outside[name]
+    try:
+        return entry.load()
+    except Exception as error:  # a stranger's package may raise anything while it is imported
+        package = entry.dist.name if entry.dist else entry.value
+        raise UnsupportedError(f"{group.removesuffix('s')} {name!r} of package {package!r} failed to load: {type(error).__name__}: {error}; update or uninstall that package") from error
+
+
+def _outside(group: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=f"edgebench.{group}")}

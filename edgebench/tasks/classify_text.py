@@ -1,0 +1,147 @@
+"""Text classification: sentences -> `Classification`s, for BERT-like models with WordPiece or other `tokenizers` files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from edgebench.backends.base import Arrays, TensorSpec
+from edgebench.errors import CardError, InputError
+from edgebench.models.card import Card
+from edgebench.tasks.base import Metric
+from edgebench.tasks.metrics import accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The likeliest label, its probability, and every label's in the card's order.
+
+    `truncated` says that the text was longer than the model reads, and its end was not seen.
+    """
+
+    label: str
+    score: float
+    scores: dict[str, float]
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    truncated: list[bool]
+
+
+class TextClassification:
+    """See `edgebench.tasks.base.Task`. Reads `files.tokenizer` and `preprocess.max_tokens` of the card."""
+
+    stages = ("tokenise", "decode")
+
+    def __init__(self, card: Card, files: dict[str, Path]) -> None:
+        if "tokenizer" not in files:
+            raise CardError(f"card {card.name!r} has no [files.tokenizer]; text classification needs a tokenizer.json")
+        self._names = card.labels
+        self._max_tokens = int(card.preprocess.get("max_tokens", 512))
+        try:
+            self._tokenizer = Tokenizer.from_file(str(files["tokenizer"]))
+        except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
+            raise CardError(f"{files['tokenizer'].name} of card {card.name!r} is no tokenizer: {error}") from error
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(self._max_tokens)
+
+    def sizes(self, examples: Sequence[str]) -> list[int]:
+        return [len(one.ids) for one in self._encodings(examples)]
+
+    def encode(self, examples: Sequence[str], inputs: Sequence[TensorSpec], lengths: Sequence[int]) -> tuple[Arrays, _Encoded]:
+        """int arrays of shape (examples, length): ids, mask and, where the graph asks for it, token types."""
+        encodings = self._encodings(examples)
+        longest = max(len(one.ids) for one in encodings)
+        width = next((length for length in lengths if length >= longest), None) if lengths else longest
+        if width is None:  # the file was made for shorter texts than the card says
+            width = lengths[-1]
+        feeds: Arrays = {}
+        for spec in inputs:
+            rows = [_row(one, spec.name)[:width] for one in encodings]
+            if len(rows) == 1 and len(rows[0]) == width:
+                feeds[spec.name] = np.array(rows, dtype=spec.dtype)
+            else:
+                feeds[spec.name] = array = np.zeros((len(rows), width), dtype=spec.dtype)
+                for place, row in zip(array, rows, strict=True):
+                    place[: len(row)] = row
+        return feeds, _Encoded([bool(one.overflowing) or len(one.ids) > width for one in encodings])
+
+    def decode(self, outputs: Arrays, encoded: _Encoded) -> list[Classification]:
+        """Softmax over (examples, labels) logits."""
+        logits = next(iter(outputs.values())) if len(outputs) == 1 else outputs["logits"]
+        if logits.shape[1] != len(self._names):
+            raise CardError(f"the model gives {logits.shape[1]} scores, the card names {len(self._names)} labels: {', '.join(self._names)}; correct the card")
+        return [self._classification(row, cut) for row, cut in zip(_softmax(logits).tolist(), encoded.truncated, strict=True)]
+
+    def labels(self, predictions: Sequence[Classification]) -> list[str]:
+        return [one.label for one in predictions]
+
+    def probabilities(self, predictions: Sequence[Classification]) -> list[list[float]]:
+        return [list(one.scores.values()) for one in predictions]
+
+    def score(self, predictions: Sequence[Classification], references: Sequence[str]) -> Metric:
+        return accuracy(self.labels(predictions), list(references))
+
+    def resize(self, examples: Sequence[str], length: int, seed: int) -> list[str]:
+        """As many texts as there are examples, each several real sentences joined and cut at `length` tokens."""
+        if length > self._max_tokens:
+            raise InputError(f"length {length} is more than the {self._max_tokens} tokens this model reads; ask for at most {self._max_tokens}")
+        random, pool = Random(seed), list(examples)
+        return [self._joined(first, pool, length, random) for first in examples]
+
+    def _joined(self, text: str, pool: list[str], length: int, random: Random) -> str:
+        self_ids = self._tokenizer.encode(text).ids
+        while len(self_ids) < self._max_tokens and len(self_ids) < length + 8:
+            text = f"{text} {random.choice(pool)}"
+            self_ids = self._tokenizer.encode(text).ids
+        encoding = self._tokenizer.encode(text)
+        specials = sum(encoding.special_tokens_mask)
+        end = encoding.offsets[length - specials][1] if len(encoding.ids) > length else len(text)
+        return text[:end]
+
+    def _encodings(self, examples: Sequence[str]) -> list[Any]:
+        try:
+            if len(examples) == 1:
+                return [self._tokenizer.encode(examples[0])]
+            return list(self._tokenizer.encode_batch_fast(list(examples)))
+        except (TypeError, UnicodeError) as error:
+            raise InputError(_what_is_wrong(examples)) from error
+
+    def _classification(self, row: list[float], truncated: bool) -> Classification:
+        best = max(row)
+        return Classification(self._names[row.index(best)], best, dict(zip(self._names, row, strict=True)), truncated)
+
+
+def _row(encoding: Any, name: str) -> list[int]:
+    if name == "input_ids":
+        return encoding.ids  # type: ignore[no-any-return]
+    if name == "attention_mask":
+        return encoding.attention_mask  # type: ignore[no-any-return]
+    if name == "token_type_ids":
+        return encoding.type_ids  # type: ignore[no-any-return]
+    raise CardError(f"the model has an input {name!r}; text classification knows input_ids, attention_mask and token_type_ids")
+
+
+def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def _what_is_wrong(examples: Sequence[Any]) -> str:
+    for place, one in enumerate(examples):
+        if not isinstance(one, str):
+            return f"example {place} is {type(one).__name__}, expected str; decode bytes first, e.g. data.decode('utf-8')"
+        try:
+            one.encode("utf-8")
+        except UnicodeEncodeError as error:
+            return f"example {place} holds {one[error.start]!r} at character {error.start}, which is no Unicode text; decode the bytes with errors='replace'"
+    return "an example cannot be tokenised; expected a list of str"

@@ -1,0 +1,79 @@
+"""Labelled sentences -> length-bucketed batches of token ids, in an order that a seed and an epoch number fix."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+POOL_BATCHES = 40  # sentences are sorted by length within pools of this many batches: little padding, still well mixed
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Tokenised sentences and their label numbers, in one order."""
+
+    ids: list[list[int]]
+    labels: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def select(self, rows: Sequence[int]) -> Examples:
+        return Examples([self.ids[row] for row in rows], [self.labels[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One padded batch; `rows` are the sentences' places in the Examples it came from."""
+
+    rows: Tensor  # (B,) int64
+    ids: Tensor  # (B, S) int64
+    mask: Tensor  # (B, S) int64, 1 where real
+    labels: Tensor  # (B,) int64
+
+
+def hold_out(examples: Examples, count: int, seed: int) -> tuple[Examples, Examples]:
+    """Split off `count` random examples: what checkpoints are judged on, so that the reported set stays unseen."""
+    if not 0 < count < len(examples):
+        raise ValueError(f"cannot hold out {count} of {len(examples)} examples; give a count between")
+    order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed)).tolist()
+    return examples.select(order[count:]), examples.select(order[:count])
+
+
+def collate(examples: Examples, rows: Sequence[int], pad: int = 0) -> Batch:
+    """Pad the chosen rows to their longest."""
+    picked = [examples.ids[row] for row in rows]
+    longest = max(map(len, picked))
+    ids = torch.tensor([one + [pad] * (longest - len(one)) for one in picked])
+    mask = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in picked])
+    return Batch(torch.tensor(rows), ids, mask, torch.tensor([examples.labels[row] for row in rows]))
+
+
+def shuffled(examples: Examples, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
+    """The epoch's batches as lists of rows; the same for the same seed and epoch, so that a run resumes exactly."""
+    generator = torch.Generator().manual_seed(seed * 1_000 + epoch)
+    order = torch.randperm(len(examples), generator=generator).tolist()
+    batches: list[list[int]] = []
+    for start in range(0, len(order), batch_size * POOL_BATCHES):
+        pool = sorted(order[start:start + batch_size * POOL_BATCHES], key=lambda row: len(examples.ids[row]))
+        batches += [pool[at:at + batch_size] for at in range(0, len(pool), batch_size)]
+    return [batches[at] for at in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def in_order(examples: Examples, batch_size: int = 64) -> Iterator[Batch]:
+    """Every example once, short ones first."""
+    rows = sorted(range(len(examples)), key=lambda row: len(examples.ids[row]))
+    for at in range(0, len(rows), batch_size):
+        yield collate(examples, rows[at:at + batch_size])
+
+
+def fingerprint(examples: Examples) -> str:
+    """sha256 over ids and labels: two runs with the same value saw the same data."""
+    digest = hashlib.sha256()
+    for ids, label in zip(examples.ids, examples.labels, strict=True):
+        digest.update(f"{label}:{','.join(map(str, ids))}\n".encode())
+    return digest.hexdigest()

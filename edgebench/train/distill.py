@@ -1,0 +1,58 @@
+"""Distillation losses: pure functions of student and teacher tensors and the padding mask, each a mean over what is real.
+
+TinyBERT (arXiv 1909.10351) trains a student on the teacher's embedding output, hidden states and pre-softmax attention
+scores first (`intermediate`), on its logits afterwards (`soft_cross_entropy`). The released code lets padding into the
+means; here padded positions carry no weight, so a loss does not depend on what a sentence was batched with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from edgebench.train.nets import Traced
+
+
+def soft_cross_entropy(student: Tensor, teacher: Tensor, *, temperature: float = 1.0) -> Tensor:
+    """Mean over examples of -sum_c p_c log q_c for (B, C) logits, times temperature^2 (Hinton et al. 2015).
+
+    The sum runs over classes: dividing by C as well, as one well-known code base does, silently halves the learning
+    rate of a two-class task.
+    """
+    target = torch.softmax(teacher / temperature, dim=-1)
+    return -(target * torch.log_softmax(student / temperature, dim=-1)).sum(-1).mean() * temperature**2
+
+
+def hidden_error(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error of (B, S, width) states of equal width over the real positions of the (B, S) mask."""
+    weight = mask.to(student.dtype).unsqueeze(-1)
+    return ((student - teacher) ** 2 * weight).sum() / (weight.sum() * student.shape[-1])
+
+
+def score_error(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """Mean squared error of (B, heads, S, S) pre-softmax scores over pairs of real positions."""
+    if student.shape[1] != teacher.shape[1]:
+        raise ValueError(f"the student has {student.shape[1]} attention heads, the teacher {teacher.shape[1]}; TinyBERT compares them one to one")
+    real = mask.to(student.dtype)
+    weight = (real[:, :, None] * real[:, None, :]).unsqueeze(1)
+    return ((student - teacher) ** 2 * weight).sum() / (weight.sum() * student.shape[1])
+
+
+def intermediate(student: Traced, teacher: Traced, mask: Tensor, *, layer_map: Sequence[int], project: nn.Module) -> dict[str, Tensor]:
+    """TinyBERT's embedding, hidden and attention terms, each summed over the student's layers.
+
+    `layer_map[m]` is the teacher layer (1-based) whose output student layer m+1 imitates; the embedding output imitates
+    the embedding output. `project` maps the student's width to the teacher's; as in the released code one projection
+    serves every layer.
+    """
+    if len(layer_map) != len(student.scores):
+        raise ValueError(f"layer_map names {len(layer_map)} teacher layers, the student has {len(student.scores)}; give one for each")
+    hidden = [hidden_error(project(student.hidden[m]), teacher.hidden[n], mask) for m, n in enumerate(layer_map, start=1)]
+    scores = [score_error(student.scores[m], teacher.scores[n - 1], mask) for m, n in enumerate(layer_map)]
+    return {
+        "embedding": hidden_error(project(student.hidden[0]), teacher.hidden[0], mask),
+        "hidden": torch.stack(hidden).sum(),
+        "attention": torch.stack(scores).sum(),
+    }

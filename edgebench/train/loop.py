@@ -1,0 +1,138 @@
+"""The one training loop: a loss, the modules to train, and a schedule in; trained modules and a log of losses out.
+
+It checkpoints every few minutes to one file, replaced atomically, and started again on that file it goes on where it was:
+same batches, same dropout, same optimiser state. Methods differ in their `loss` only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from edgebench.train.data import Batch, Examples, collate, in_order, shuffled
+
+Loss = Callable[[Batch], dict[str, Tensor]]
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast. `warm_up` is the share of steps with a rising rate; after it the rate falls to 0 in a line,
+    or stays where it is with `constant`."""
+
+    epochs: float
+    batch_size: int
+    learning_rate: float
+    warm_up: float = 0.1
+    constant: bool = False
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+
+    def rate(self, step: int, steps: int) -> float:
+        """The factor on the learning rate at `step` of `steps`."""
+        rising = max(1, int(self.warm_up * steps))
+        if step < rising:
+            return (step + 1) / rising
+        return 1.0 if self.constant else max(0.0, (steps - step) / max(1, steps - rising))
+
+
+def train(
+    loss: Loss, modules: nn.Module, examples: Examples, schedule: Schedule, *, seed: int, checkpoint: Path,
+    log: Path, progress: Progress = lambda step, steps, losses: None, save_every_s: float = 180.0, bf16: bool = False,
+) -> float:
+    """Train `modules` in place; return the minutes spent, earlier interrupted runs included.
+
+    `loss(batch)` returns named terms whose sum is minimised. With `bf16`, the forward pass runs under bfloat16 autocast
+    (weights and optimiser state stay float32).
+    """
+    per_epoch = -(-len(examples) // schedule.batch_size)
+    steps = round(per_epoch * schedule.epochs)
+    optimiser = _adamw(modules, schedule)
+    step, spent_s = _resume(checkpoint, modules, optimiser, seed)
+    modules.train()
+    started = saved = time.monotonic()
+    order: list[list[int]] = []
+    while step < steps:
+        epoch, position = divmod(step, per_epoch)
+        if position == 0 or not order:
+            order = shuffled(examples, schedule.batch_size, seed=seed, epoch=epoch)
+        for group in optimiser.param_groups:
+            group["lr"] = schedule.learning_rate * schedule.rate(step, steps)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            terms = loss(collate(examples, order[position]))
+            total = torch.stack([term.float() for term in terms.values()]).sum()
+        if not torch.isfinite(total):
+            raise FloatingPointError(f"the loss is {total.item()} at step {step} of {steps}; lower the learning rate ({schedule.learning_rate}) or start again from {checkpoint}")
+        optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(modules.parameters(), schedule.clip_norm)
+        optimiser.step()
+        step += 1
+        if step % 50 == 0 or step == steps:
+            losses = {name: term.item() for name, term in terms.items()}
+            progress(step, steps, losses)
+            _append(log, {"step": step, "steps": steps, "rate": optimiser.param_groups[0]["lr"], **losses})
+        if time.monotonic() - saved > save_every_s or step == steps:
+            saved = time.monotonic()
+            _save(checkpoint, step, spent_s + saved - started, modules, optimiser)
+    return (spent_s + time.monotonic() - started) / 60
+
+
+@torch.no_grad()
+def predict_logits(net: nn.Module, examples: Examples, *, bf16: bool = False) -> Tensor:
+    """(n, C) float32 logits in the examples' order, without dropout."""
+    net.eval()
+    logits: Tensor | None = None
+    for batch in in_order(examples):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            out = net(input_ids=batch.ids, attention_mask=batch.mask).logits.float()
+        if logits is None:
+            logits = torch.empty(len(examples), out.shape[1])
+        logits[batch.rows] = out
+    if logits is None:
+        raise ValueError("there are no examples to predict; give at least one")
+    return logits
+
+
+def accuracy(net: nn.Module, examples: Examples) -> float:
+    """The share of examples whose largest logit is their label's."""
+    return (predict_logits(net, examples).argmax(1) == torch.tensor(examples.labels)).float().mean().item()
+
+
+def _adamw(modules: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW; biases and LayerNorm gains are not decayed, as in BERT."""
+    trained = [parameter for parameter in modules.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(
+        [{"params": [p for p in trained if p.ndim > 1], "weight_decay": schedule.weight_decay},
+         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0}],
+        lr=schedule.learning_rate, fused=True,
+    )
+
+
+def _resume(checkpoint: Path, modules: nn.Module, optimiser: torch.optim.Optimizer, seed: int) -> tuple[int, float]:
+    if not checkpoint.exists():
+        torch.manual_seed(seed)
+        return 0, 0.0
+    state = torch.load(checkpoint, weights_only=True)
+    modules.load_state_dict(state["modules"])
+    optimiser.load_state_dict(state["optimiser"])
+    torch.set_rng_state(state["random"])
+    return state["step"], state["spent_s"]
+
+
+def _save(checkpoint: Path, step: int, spent_s: float, modules: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    part = checkpoint.with_suffix(".part")
+    torch.save({"step": step, "spent_s": spent_s, "modules": modules.state_dict(), "optimiser": optimiser.state_dict(), "random": torch.get_rng_state()}, part)
+    os.replace(part, checkpoint)
+
+
+def _append(log: Path, line: dict[str, float]) -> None:
+    with log.open("a") as file:
+        file.write(json.dumps(line) + "\n")

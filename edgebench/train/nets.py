@@ -1,0 +1,85 @@
+"""BERT encoders with a classification head, built and loaded through `transformers`.
+
+The architectures are that library's own. What is added is what distillation needs and it does not return: the attention
+scores *before* the softmax (its `output_attentions` are probabilities after it).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, BertConfig, BertForSequenceClassification
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What one forward pass of a classifier leaves behind.
+
+    `hidden` has one entry more than `scores`: entry 0 is the embedding output, after its LayerNorm.
+    """
+
+    logits: Tensor  # (B, C)
+    hidden: tuple[Tensor, ...]  # each (B, S, width)
+    scores: tuple[Tensor, ...]  # each (B, heads, S, S), scaled, without the mask
+
+
+def _attention_keeping_scores(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
+    scaling: float | None = None, dropout: float = 0.0, **_: Any,
+) -> tuple[Tensor, Tensor]:
+    """Plain attention that leaves its pre-softmax scores on the module, for `trace` to pick up."""
+    scores = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    module.scores = scores  # type: ignore[assignment]
+    weights = torch.softmax(scores if attention_mask is None else scores + attention_mask, dim=-1)
+    weights = nn.functional.dropout(weights, dropout, module.training)
+    return (weights @ value).transpose(1, 2).contiguous(), weights
+
+
+AttentionInterface.register("edgebench_scores", _attention_keeping_scores)
+
+
+def build(*, layers: int, hidden: int, heads: int, ffn: int, labels: int, dropout: float = 0.1, vocab: int = 30_522) -> BertForSequenceClassification:
+    """A BERT classifier with random weights."""
+    config = BertConfig(
+        vocab_size=vocab, num_hidden_layers=layers, hidden_size=hidden, num_attention_heads=heads, intermediate_size=ffn,
+        num_labels=labels, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
+    )
+    return _with_scores(config)
+
+
+def load_pretrained(folder: Path, *, labels: int) -> BertForSequenceClassification:
+    """The encoder in `folder` (`config.json`, `model.safetensors`) under a fresh classification head."""
+    shape = json.loads((folder / "config.json").read_text())
+    net = build(
+        layers=shape["num_hidden_layers"], hidden=shape["hidden_size"], heads=shape["num_attention_heads"],
+        ffn=shape["intermediate_size"], labels=labels, vocab=shape["vocab_size"],
+    )
+    from safetensors.torch import load_file
+
+    weights = {name.removeprefix("bert."): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+    missing, _ = net.bert.load_state_dict(weights, strict=False)
+    if missing:
+        raise ValueError(f"{folder} lacks {len(missing)} of the encoder's tensors, first {missing[0]!r}; expected a BERT checkpoint")
+    return net
+
+
+def trace(net: BertForSequenceClassification, input_ids: Tensor, attention_mask: Tensor) -> Traced:
+    """Run `net` on (B, S) int64 ids and their 1/0 mask, keeping every hidden state and score."""
+    out = net(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
+    scores = tuple(layer.attention.self.scores for layer in net.bert.encoder.layer)
+    return Traced(out.logits, tuple(out.hidden_states), scores)
+
+
+def parameter_count(net: nn.Module) -> int:
+    """Trainable and frozen parameters; a shared tensor counts once."""
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def _with_scores(config: BertConfig) -> BertForSequenceClassification:
+    config._attn_implementation = "edgebench_scores"
+    return BertForSequenceClassification(config)

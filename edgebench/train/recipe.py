@@ -1,0 +1,168 @@
+"""A recipe (TOML) -> a fine-tuned teacher, a distilled student, and a result that says how each came about.
+
+    edgebench train tinybert-sst2 --out runs/tinybert-sst2
+
+The steps are TinyBERT's (arXiv 1909.10351): fine-tune the teacher; the intermediate step on embeddings, hidden states and
+attention scores; the prediction step on the teacher's logits. Started again on the same folder a run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor, nn
+from transformers import BertForSequenceClassification
+
+from edgebench.train import distill, nets
+from edgebench.train.data import Batch, Examples, collate, fingerprint, hold_out, shuffled
+from edgebench.train.loop import Loss, Schedule, accuracy, predict_logits, train
+from edgebench.train.shrink import fit_projection, shrink
+
+Progress = Callable[[str, int, int, dict[str, float]], None]
+
+
+class Teacher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`weights` names a weights card: the pretrained encoder to fine-tune."""
+
+    weights: str
+    fine_tune: Schedule
+
+
+class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Student layer m starts from, and imitates, teacher layer `layers[m]` (1-based). `start` is "teacher" (cut out of the
+    fine-tuned teacher) or "random" (its ablation)."""
+
+    layers: tuple[int, ...]
+    hidden: int
+    ffn: int
+    intermediate: Schedule
+    prediction: Schedule
+    start: str = "teacher"
+    dropout: float = 0.1
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One recipe file. `held_out` training sentences are kept for decisions; the dev set is only reported."""
+
+    schema: int
+    name: str
+    about: str
+    task: str
+    dataset: str
+    seed: int
+    teacher: Teacher
+    student: Student
+    held_out: int = 2_000
+    max_tokens: int = 128
+    bf16: bool = False
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a recipe trains on: `train` is split into training and held-out parts, `dev` is only reported."""
+
+    train: Examples
+    dev: Examples
+
+
+def read(path: Path) -> Recipe:
+    """Parse a recipe file; an unknown or missing key raises msgspec.ValidationError with its place."""
+    return msgspec.toml.decode(path.read_bytes(), type=Recipe)
+
+
+def run(recipe: Recipe, data: Data, weights: Path, out: Path, progress: Progress = lambda stage, step, steps, losses: None) -> dict[str, Any]:
+    """Train by `recipe` into `out` (teacher.pt, student.pt, result.json) and return what result.json holds."""
+    out.mkdir(parents=True, exist_ok=True)
+    result: dict[str, Any] = {"schema": 1, "recipe": msgspec.to_builtins(recipe), "train_sha256": fingerprint(data.train), "dev_sha256": fingerprint(data.dev), "n_dev": len(data.dev)}
+    training, held_out = hold_out(data.train, recipe.held_out, recipe.seed)
+    torch.manual_seed(recipe.seed)
+    labels = max(data.train.labels) + 1
+
+    teacher = nets.load_pretrained(weights, labels=labels)
+    spent = _stage("teacher", _hard_labels(teacher), teacher, training, recipe.teacher.fine_tune, recipe, out, progress)
+    torch.save(teacher.state_dict(), out / "teacher.pt")
+    result["teacher"] = {"minutes": spent, "parameters": nets.parameter_count(teacher), **_scores(teacher, held_out, data.dev)}
+
+    student = start_student(recipe, teacher, training)
+    result["student_start"] = _scores(student, held_out, data.dev)
+    pair = nn.ModuleDict({"student": student, "project": _projection(student, teacher, training, recipe)})
+    teacher.eval().requires_grad_(False)
+    spent = _stage("intermediate", _intermediate(teacher, pair, recipe.student.layers), pair, training, recipe.student.intermediate, recipe, out, progress)
+    result["intermediate"] = {"minutes": spent, **_scores(student, held_out, data.dev)}
+
+    targets = predict_logits(teacher, training, bf16=recipe.bf16)
+    spent = _stage("prediction", _prediction(student, targets), student, training, recipe.student.prediction, recipe, out, progress)
+    torch.save(student.state_dict(), out / "student.pt")
+    result["student"] = {"minutes": spent, "parameters": nets.parameter_count(student), **_scores(student, held_out, data.dev)}
+    result["student_over_teacher"] = result["student"]["accuracy_dev"] / result["teacher"]["accuracy_dev"]
+    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def start_student(recipe: Recipe, teacher: BertForSequenceClassification, training: Examples) -> BertForSequenceClassification:
+    """The student before any step, as the recipe's `start` says."""
+    shape = recipe.student
+    if shape.start == "random":
+        return nets.build(layers=len(shape.layers), hidden=shape.hidden, heads=teacher.config.num_attention_heads, ffn=shape.ffn, labels=teacher.config.num_labels, dropout=shape.dropout)
+    if shape.start != "teacher":
+        raise ValueError(f"student.start is {shape.start!r}; expected 'teacher' or 'random'")
+    return shrink(teacher, _sample(training, recipe.seed), layers=shape.layers, hidden=shape.hidden, ffn=shape.ffn, dropout=shape.dropout)
+
+
+def _stage(name: str, loss: Loss, modules: nn.Module, examples: Examples, schedule: Schedule, recipe: Recipe, out: Path, progress: Progress) -> float:
+    return train(
+        loss, modules, examples, schedule, seed=recipe.seed, checkpoint=out / f"{name}.checkpoint", log=out / f"{name}.jsonl",
+        progress=lambda step, steps, losses: progress(name, step, steps, losses), bf16=recipe.bf16,
+    )
+
+
+def _hard_labels(net: BertForSequenceClassification) -> Loss:
+    def loss(batch: Batch) -> dict[str, Tensor]:
+        logits = net(input_ids=batch.ids, attention_mask=batch.mask).logits
+        return {"cross_entropy": nn.functional.cross_entropy(logits.float(), batch.labels)}
+
+    return loss
+
+
+def _intermediate(teacher: BertForSequenceClassification, pair: nn.ModuleDict, layer_map: tuple[int, ...]) -> Loss:
+    def loss(batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            target = nets.trace(teacher, batch.ids, batch.mask)
+        return distill.intermediate(nets.trace(pair["student"], batch.ids, batch.mask), target, batch.mask, layer_map=layer_map, project=pair["project"])
+
+    return loss
+
+
+def _prediction(student: BertForSequenceClassification, targets: Tensor) -> Loss:
+    def loss(batch: Batch) -> dict[str, Tensor]:
+        logits = student(input_ids=batch.ids, attention_mask=batch.mask).logits
+        return {"soft_cross_entropy": distill.soft_cross_entropy(logits.float(), targets[batch.rows])}
+
+    return loss
+
+
+def _sample(training: Examples, seed: int, batches: int = 12) -> list[tuple[Tensor, Tensor]]:
+    """A few hundred training sentences to measure activations on."""
+    picked = (collate(training, rows) for rows in shuffled(training, 32, seed=seed, epoch=0)[:batches])
+    return [(batch.ids, batch.mask) for batch in picked]
+
+
+@torch.no_grad()
+def _projection(student: BertForSequenceClassification, teacher: BertForSequenceClassification, training: Examples, recipe: Recipe) -> nn.Linear:
+    """The shared projection, started at the least-squares map between embedding outputs."""
+    student.eval(), teacher.eval()
+    pairs = [
+        (nets.trace(student, ids, mask).hidden[0][mask.bool()], nets.trace(teacher, ids, mask).hidden[0][mask.bool()])
+        for ids, mask in _sample(training, recipe.seed)
+    ]
+    return fit_projection(torch.cat([mine for mine, _ in pairs]), torch.cat([theirs for _, theirs in pairs]))
+
+
+def _scores(net: BertForSequenceClassification, held_out: Examples, dev: Examples) -> dict[str, float]:
+    return {"accuracy_held_out": accuracy(net, held_out), "accuracy_dev": accuracy(net, dev)}
