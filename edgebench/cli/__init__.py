@@ -1,0 +1,102 @@
+"""The `edgebench` command: the list of its commands, and the one place that turns an error into a line and an exit status.
+
+A command's module is imported when the command is called or its help is shown, never for `edgebench --help`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from edgebench import __version__
+from edgebench.errors import EdgebenchError, UnsupportedError, UsageError, did_you_mean
+
+# name -> (module with an object `command`, its line in the help), sorted
+COMMANDS: dict[str, tuple[str, str]] = {
+    "bench": ("edgebench.cli.bench", "Measure time, memory and accuracy of models in every engine here."),
+    "devices": ("edgebench.cli.devices", "List the device profiles, or show one."),
+    "export": ("edgebench.cli.export", "Write a trained model as files of every engine, with a card."),
+    "models": ("edgebench.cli.models", "List, show, fetch, verify or add models."),
+    "predict": ("edgebench.cli.predict", "Ask a model about texts or files."),
+    "train": ("edgebench.cli.train", "Run a recipe: distil a small model."),
+}
+
+EXIT = """\b
+Exit status:
+  0    all is well
+  1    something failed; every other result stands
+  2    wrong usage
+  3    not supported or not installed here
+  4    with --strict: a result is noisy or invalid
+  130  interrupted"""
+
+
+class _Commands(click.Group):
+    """A group that knows its commands by name and imports one when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            ctx.fail(f"there is no command {args[0]!r}; there are {', '.join(COMMANDS)}.{did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, epilog=EXIT, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="edgebench %(version)s")
+@click.pass_context
+def group(context: click.Context) -> None:
+    """Run compressed models on small devices, and measure what each one costs and loses there."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The console script: run one command and exit with its status."""
+    sys.exit(status(sys.argv[1:] if arguments is None else arguments))
+
+
+def status(arguments: Sequence[str]) -> int:
+    """Run one command; its exit status, with every expected error as one line on stderr."""
+    try:
+        with group.make_context("edgebench", list(arguments)) as context:
+            group.invoke(context)
+            sys.stdout.flush()
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.ClickException as error:
+        usage = error.ctx.get_usage() if isinstance(error, click.UsageError) and error.ctx else None
+        return _say(2, error.format_message(), usage)
+    except UsageError as error:
+        return _say(2, error)
+    except UnsupportedError as error:
+        return _say(3, error)
+    except EdgebenchError as error:
+        return _say(1, error)
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter's own flush at exit must not complain
+        return 141
+    return 0
+
+
+def _say(code: int, message: Any, usage: str | None = None) -> int:
+    click.echo(f"{usage}\nerror: {message}" if usage else f"error: {message}", err=True)
+    return code
