@@ -79,6 +79,12 @@ class Wanted(File, frozen=True, forbid_unknown_fields=True):
 
     sources: tuple[Source, ...] = ()
 
+    def __post_init__(self) -> None:
+        if Path(self.file).is_absolute() or ".." in Path(self.file).parts or "\0" in self.file:
+            raise ValueError(f"file {self.file!r} leaves its folder; give a relative path inside it")
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"sha256 of {self.file!r} is {self.sha256!r}; expected 64 hexadecimal digits in lower case")
+
 
 @dataclass(frozen=True)
 class Artifact:
