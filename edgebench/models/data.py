@@ -1,0 +1,196 @@
+"""A dataset card's name and a split -> labelled texts, with the name of the set that was really used.
+
+A card lists sets in the order to try. Each lies in a local folder, beside the card, or in the cache after a fetch, and is
+used only if its bytes are the card's. The ones passed over, and why, are in `Labelled.note`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from edgebench import catalog, toml
+from edgebench.errors import CardError, FetchError, IntegrityError, UsageError
+from edgebench.models.card import File
+from edgebench.models.fetch import Wanted, beside, fetch, verify
+
+
+class Copy(Wanted, frozen=True, forbid_unknown_fields=True):
+    """One file that holds a split. `local` is its path under the user's data folder; `note` is what is odd about it."""
+
+    local: str | None = None
+    note: str = ""
+
+
+class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Labelled texts under a name of their own: a .tsv or .csv file with columns `text` and `label` for each split.
+
+    `rows` names a file of row numbers (`3 7-9`, from 0 after the header): only those rows are used.
+    """
+
+    name: str
+    about: str
+    licence: str
+    source: str
+    text: str
+    label: str
+    splits: dict[str, tuple[Copy, ...]]
+    rows: File | None = None
+    note: str = ""
+
+
+class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A dataset card: sets with the same task and labels, in the order to try."""
+
+    schema: int
+    name: str
+    task: str
+    about: str
+    labels: tuple[str, ...]
+    sets: tuple[Set, ...]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts and their label numbers. `name` is the set's own; `sha256` is of the file that the rows were read from."""
+
+    texts: tuple[str, ...]
+    labels: tuple[int, ...]
+    label_names: tuple[str, ...]
+    name: str
+    split: str
+    source: str
+    sha256: str
+    licence: str
+    note: str
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @property
+    def references(self) -> list[str]:
+        """The labels by name, as a task's `score` takes them."""
+        return [self.label_names[label] for label in self.labels]
+
+
+def read(path: Path) -> Dataset:
+    """Parse and check a dataset card."""
+    card = toml.read(path, Dataset)
+    if card.schema != 1:
+        raise CardError(f"{path}: schema is {card.schema}, this edgebench reads schema 1; update edgebench")
+    return card
+
+
+def load(name: str, split: str, *, folder: Path | None = None, offline: bool = False, limit: int | None = None, seed: int = 0) -> Labelled:
+    """The first set of the dataset card `name` that has `split` and can be had, or `limit` random rows of it.
+
+    `folder` (default: $EDGEBENCH_DATA) is looked through first. A file there whose bytes are none the card knows raises
+    IntegrityError: a set asked for by name is not quietly replaced.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"a limit of {limit} examples leaves none; give 1 or more, or none for all")
+    path = catalog.find("models/datasets", name)
+    card = read(path)
+    known = sorted({one for choice in card.sets for one in choice.splits})
+    if split not in known:
+        raise UsageError(f"dataset {card.name!r} has no split {split!r}; it has {', '.join(known)}")
+    passed_over: list[str] = []
+    for choice in card.sets:
+        if split not in choice.splits:
+            passed_over.append(f"{choice.name} has no {split}")
+            continue
+        try:
+            copy, file, source = _find(choice, choice.splits[split], path, folder or _data_folder(), offline)
+        except FetchError as error:
+            passed_over.append(f"{choice.name} was not used: {error}")
+            continue
+        rows = None if choice.rows is None else _row_numbers(beside(path, choice.rows))
+        examples = list(_examples(file, choice, card.labels, rows))
+        if not examples:
+            raise CardError(f"{file} holds no examples; correct the file")
+        notes = [copy.note, choice.note, *passed_over]
+        if limit is not None and limit < len(examples):
+            notes.insert(0, f"{limit} of {len(examples)} examples, drawn with seed {seed}")
+            examples = [examples[at] for at in sorted(Random(seed).sample(range(len(examples)), limit))]
+        texts, labels = zip(*examples, strict=True)
+        return Labelled(texts, labels, card.labels, choice.name, split, source, copy.sha256, choice.licence, "; ".join(filter(None, notes)))
+    raise FetchError(f"{split} of dataset {card.name!r} could not be had: {'; '.join(passed_over)}")
+
+
+def _data_folder() -> Path | None:
+    named = os.environ.get("EDGEBENCH_DATA")
+    return Path(named) if named else None
+
+
+def _find(choice: Set, copies: tuple[Copy, ...], card_path: Path, folder: Path | None, offline: bool) -> tuple[Copy, Path, str]:
+    """The copy that can be had, its verified file, and where that came from in words."""
+    reasons: list[str] = []
+    for local in dict.fromkeys(copy.local for copy in copies if copy.local):
+        if folder is None:
+            reasons.append("EDGEBENCH_DATA names no local folder")
+        elif not (folder / local).exists():
+            reasons.append(f"{folder} has no {local}")
+        else:
+            return _local([copy for copy in copies if copy.local == local], folder / local), folder / local, f"local file {local}"
+    for copy in copies:
+        if copy.sources:
+            try:
+                file = fetch(copy, catalog.cache_folder() / "datasets" / choice.name, offline=offline)
+            except FetchError as error:
+                reasons.append(str(error))
+            else:
+                return copy, file, ", ".join(map(str, copy.sources))
+        elif copy.local is None:
+            return copy, beside(card_path, copy), choice.source
+    raise FetchError("; ".join(reasons))
+
+
+def _local(copies: list[Copy], path: Path) -> Copy:
+    """The copy that the file at `path` is."""
+    try:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise IntegrityError(f"{path} cannot be read: {error.strerror}; mend or remove it") from error
+    for copy in copies:
+        if copy.sha256 == found:
+            verify(path, copy.sha256, copy.size_bytes)
+            return copy
+    known = ", ".join(f"{copy.sha256[:8]}…" for copy in copies)
+    raise IntegrityError(f"sha256 of {path} is {found[:8]}…, the card says {known}; delete the file or correct the card")
+
+
+def _row_numbers(path: Path) -> frozenset[int]:
+    """`3 7-9` -> {3, 7, 8, 9}."""
+    numbers: set[int] = set()
+    for word in path.read_text(encoding="ascii").split():
+        first, _, last = word.partition("-")
+        numbers.update(range(int(first), int(last or first) + 1))
+    return frozenset(numbers)
+
+
+def _examples(path: Path, choice: Set, labels: tuple[str, ...], rows: frozenset[int] | None) -> Iterator[tuple[str, int]]:
+    """Each row's text without blanks at its ends, and its label's number."""
+    with path.open(encoding="utf-8", newline="") as file:
+        table = csv.DictReader(file) if path.suffix == ".csv" else csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        try:
+            for number, row in enumerate(table):
+                if rows is None or number in rows:
+                    yield row[choice.text].strip(), _label(row[choice.label], labels)
+        except (csv.Error, UnicodeDecodeError, KeyError, ValueError, AttributeError) as error:
+            expected = f"columns {choice.text!r} and {choice.label!r}, labels {', '.join(labels)} or their numbers"
+            raise CardError(f"{path} line {table.line_num}: {error}; expected {expected}") from error
+
+
+def _label(written: str, labels: tuple[str, ...]) -> int:
+    label = labels.index(written) if written in labels else int(written)
+    if not 0 <= label < len(labels):
+        raise ValueError(f"label {written!r} is not among {len(labels)}")
+    return label
