@@ -7,15 +7,14 @@ A backend imports its library inside `open` and `version`, never at module level
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgebench.errors import InputError
+from edgebench.errors import InputError, UnsupportedError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Arrays = dict[str, NDArray[Any]]
@@ -94,16 +93,28 @@ def check_feeds(inputs: tuple[TensorSpec, ...], feeds: Arrays) -> None:
     """InputError unless `feeds` has exactly the inputs, with their dtypes and ranks.
 
     Sizes are left to the engine: a fixed size may differ between signatures of one file.
+    Runs before every call, so dtypes are compared as they are (80 ns); `dtype.name` builds its text anew (1.9 us).
     """
     for spec in inputs:
         array = feeds.get(spec.name)
         if array is None:
             raise InputError(f"input {spec.name!r} is missing; the model takes {', '.join(one.name for one in inputs)}")
-        if array.dtype.name != spec.dtype or array.ndim != len(spec.shape):
-            raise InputError(f"input {spec.name!r} is {array.dtype.name} of shape {array.shape}; the model takes {spec.dtype} of {len(spec.shape)} dimensions {spec.shape}")
+        if array.dtype != spec.dtype or array.ndim != len(spec.shape):
+            wanted = f"{spec.dtype} of {len(spec.shape)} dimensions {spec.shape}"
+            raise InputError(f"input {spec.name!r} is {array.dtype.name} of shape {array.shape}; the model takes {wanted}")
     if len(feeds) > len(inputs):
         extra = sorted(set(feeds) - {spec.name for spec in inputs})
         raise InputError(f"input {extra[0]!r} is unknown; the model takes {', '.join(one.name for one in inputs)}")
+
+
+def check_options(backend: str, options: Options, accelerators: Iterable[str] = ("cpu",)) -> None:
+    """UsageError for a number of threads below 1, UnsupportedError for an accelerator that is not among those there are."""
+    if options.threads < 1:
+        raise UsageError(f"threads is {options.threads}; expected 1 or more; leave it out for 1")
+    known = sorted(accelerators)
+    if options.accelerator not in known:
+        near = did_you_mean(options.accelerator, known)
+        raise UnsupportedError(f"backend {backend!r} has no accelerator {options.accelerator!r} here; it has {', '.join(known)}.{near}")
 
 
 def usable_cpus() -> int:
