@@ -1,0 +1,115 @@
+"""An .onnx file -> a session of ONNX Runtime, the engine that comes with edgebench.
+
+An accelerator is an execution provider's name in lower case without its ending: "cuda" is CUDAExecutionProvider. Every
+session has the CPU provider behind it, so nodes an accelerator does not take still run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from edgebench.backends.base import Facts, Options, TensorSpec, check_feeds, check_options
+from edgebench.backends.door import Door
+from edgebench.errors import EngineError, MissingError, UnsupportedError, engine_errors
+
+if TYPE_CHECKING:
+    from edgebench.backends.base import Arrays
+
+ENDING = "ExecutionProvider"
+REMOTE = ("AzureExecutionProvider",)  # calls a web service: nothing on this device
+
+# tensor(...) as the engine spells it, where that is not numpy's name
+DTYPES = {"float": "float32", "double": "float64", "string": "object"}
+
+
+class OnnxRuntime:
+    """The engine for ONNX files; `BACKEND` is the one instance."""
+
+    name = "onnxruntime"
+    formats = ("onnx",)
+    runs_code = False
+    extra = ""
+
+    def version(self) -> str:
+        return str(_library().__version__)
+
+    def open(self, path: Path, options: Options) -> OnnxSession:
+        library = _library()
+        providers = {_short(one): one for one in library.get_available_providers() if one not in REMOTE}
+        check_options(self.name, options, providers)
+        wanted = [providers[options.accelerator]]
+        settings = library.SessionOptions()
+        settings.intra_op_num_threads = options.threads
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 4  # what goes wrong is raised; the engine's log would say it twice, on stderr
+        with engine_errors(self.name, f"opening {path}"):
+            session = library.InferenceSession(str(path), settings, providers=[*wanted, *({"CPUExecutionProvider"} - set(wanted))])
+        used = session.get_providers()
+        if used[0] != wanted[0]:
+            got = ", ".join(map(_short, used))
+            raise UnsupportedError(f"accelerator {options.accelerator!r} did not start; {path.name} got {got}; install its driver or use 'cpu'")
+        return OnnxSession(session, path)
+
+
+class OnnxSession:
+    """An open ONNX file. `run` may be called from several threads at once, and gains by it."""
+
+    lengths: tuple[int, ...] = ()
+    parallel = True
+
+    def __init__(self, session: Any, path: Path) -> None:
+        self.inputs = tuple(_spec(one) for one in session.get_inputs())
+        self.outputs = tuple(_spec(one) for one in session.get_outputs())
+        self.facts = _facts(session)
+        self._names = [one.name for one in self.outputs]
+        self._session = session
+        self._doing = f"running {path.name}"
+        self._door = Door(path.name)
+
+    def run(self, feeds: Arrays) -> Arrays:
+        with self._door:
+            check_feeds(self.inputs, feeds)
+            with engine_errors("onnxruntime", self._doing):
+                return dict(zip(self._names, self._session.run(self._names, feeds), strict=True))
+
+    def close(self) -> None:
+        self._door.close()
+        self._session = None
+
+
+def _library() -> ModuleType:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingError(f"backend 'onnxruntime' needs onnxruntime, which cannot be imported ({error}); install edgebench") from error
+    library: ModuleType = onnxruntime
+    return library
+
+
+def _short(provider: str) -> str:
+    return provider.removesuffix(ENDING).lower()
+
+
+def _spec(node: Any) -> TensorSpec:
+    kind = node.type.removeprefix("tensor(").removesuffix(")")
+    if not node.type.startswith("tensor("):
+        raise EngineError(f"{node.name!r} is a {node.type}; expected tensors only; export the model without sequences and maps")
+    return TensorSpec(node.name, DTYPES.get(kind, kind), tuple(size if isinstance(size, int) else None for size in node.shape))
+
+
+def _facts(session: Any) -> Facts:
+    library = _library()
+    settings = session.get_session_options()
+    used = session.get_providers()
+    return Facts(
+        library=str(library.package_name),  # onnxruntime, onnxruntime-gpu, ...: they install the same module
+        version=str(library.__version__),
+        threads=int(settings.intra_op_num_threads),
+        accelerator=_short(used[0]),
+        details={"providers": list(used), "inter_op_threads": int(settings.inter_op_num_threads), "graph_optimisation": settings.graph_optimization_level.name},
+    )
+
+
+BACKEND = OnnxRuntime()

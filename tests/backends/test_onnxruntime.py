@@ -1,0 +1,94 @@
+"""ONNX Runtime against the contract, on a graph of three nodes: the sum of (id, -id) / 8 over the unmasked tokens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebench.backends import conformance
+from edgebench.backends.base import Options
+from edgebench.backends.conformance import Case
+from edgebench.backends.onnxruntime import BACKEND
+from edgebench.errors import EngineError, MissingError, UnsupportedError
+
+IDS = np.array([[3, 4, 5, 6], [1, 2, 9, 9]], np.int64)
+MASK = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], np.int64)
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    path = tmp_path_factory.mktemp("onnx") / "summed.onnx"
+    _write_graph(path)
+    return Case(BACKEND, path, {"input_ids": IDS, "attention_mask": MASK}, {"logits": np.array([[1.5, -1.5], [0.375, -0.375]], np.float32)})
+
+
+@pytest.mark.parametrize("check", conformance.CHECKS)
+def test_contract(check: str, case: Case) -> None:
+    conformance.CHECKS[check](case)
+
+
+def test_open_sizes_are_none(case: Case) -> None:
+    session = BACKEND.open(case.path, Options())
+    assert {spec.name: spec.shape for spec in session.inputs} == {"input_ids": (None, None), "attention_mask": (None, None)}
+    assert [(spec.name, spec.dtype, spec.shape) for spec in session.outputs] == [("logits", "float32", (None, 2))]
+
+
+def test_facts_are_the_sessions_own(case: Case) -> None:
+    facts = BACKEND.open(case.path, Options(threads=2)).facts
+    assert (facts.library, facts.threads, facts.accelerator) == ("onnxruntime", 2, "cpu")
+    assert facts.details["providers"] == ["CPUExecutionProvider"]
+    assert facts.details["inter_op_threads"] == 1
+
+
+def test_an_accelerator_that_is_not_there_names_those_that_are(case: Case) -> None:
+    with pytest.raises(UnsupportedError, match=r"backend 'onnxruntime' has no accelerator 'qnn' here; it has .*cpu"):
+        BACKEND.open(case.path, Options(accelerator="qnn"))
+
+
+def test_a_web_service_is_no_accelerator(case: Case) -> None:
+    with pytest.raises(UnsupportedError):
+        BACKEND.open(case.path, Options(accelerator="azure"))
+
+
+def test_sizes_that_do_not_fit_each_other_are_the_engines_error(case: Case) -> None:
+    with pytest.raises(EngineError, match=r"onnxruntime failed while running summed\.onnx"):
+        BACKEND.open(case.path, Options()).run({"input_ids": IDS, "attention_mask": MASK[:, :3]})
+
+
+def test_a_failing_run_says_nothing_on_stderr(case: Case, capfd: pytest.CaptureFixture[str]) -> None:
+    session = BACKEND.open(case.path, Options())
+    capfd.readouterr()
+    with pytest.raises(EngineError):
+        session.run({"input_ids": IDS, "attention_mask": MASK[:, :3]})
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingError, match=r"backend 'onnxruntime' needs onnxruntime.*; install edgebench"):
+        BACKEND.version()
+
+
+def test_importing_the_backend_imports_no_engine() -> None:
+    code = "import sys, edgebench.backends.onnxruntime; sys.exit('onnxruntime' in sys.modules or 'numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _write_graph(path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the test model is written with onnx; install edgebench[test]")
+    from onnx import TensorProto, helper, numpy_helper
+
+    ramp = np.arange(32, dtype=np.float32) / 8
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["tokens"]),
+        helper.make_node("Cast", ["attention_mask"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Einsum", ["tokens", "real"], ["logits"], equation="btd,bt->bd"),
+    ]
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"]) for name in ("input_ids", "attention_mask")]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])]
+    graph = helper.make_graph(nodes, "summed", inputs, outputs, [numpy_helper.from_array(np.stack([ramp, -ramp], 1), "table")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
