@@ -6,6 +6,7 @@ before they are opened.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ def read(path: Path) -> Card:
     card = toml.read(path, Card)
     if card.schema != 1:
         raise CardError(f"{path}: schema is {card.schema}, this edgebench reads schema 1; update edgebench")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", card.name):
+        raise CardError(f"{path}: name is {card.name!r}; expected letters, digits, '.', '_' and '-', since it names a file")
     names = [variant.name for variant in card.variants]
     if not names:
         raise CardError(f"{path}: there are no variants; list at least one file")

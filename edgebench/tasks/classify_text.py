@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgebench.backends.base import Arrays, TensorSpec
 from edgebench.errors import CardError, InputError
 from edgebench.models.card import Card
 from edgebench.tasks.base import Metric
 from edgebench.tasks.metrics import accuracy
+
+if TYPE_CHECKING:
+    from edgebench.backends.base import Arrays, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
