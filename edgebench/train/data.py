@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
+
+from edgebench.models.data import Labelled
 
 POOL_BATCHES = 40  # sentences are sorted by length within pools of this many batches: little padding, still well mixed
 
@@ -34,6 +38,14 @@ class Batch:
     ids: Tensor  # (B, S) int64
     mask: Tensor  # (B, S) int64, 1 where real
     labels: Tensor  # (B,) int64
+
+
+def tokenised(labelled: Labelled, tokenizer: Path, max_tokens: int) -> Examples:
+    """The texts as the ids that the `tokenizer.json` gives, special tokens included, cut at `max_tokens`."""
+    encoder = Tokenizer.from_file(str(tokenizer))
+    encoder.no_padding()
+    encoder.enable_truncation(max_tokens)
+    return Examples([one.ids for one in encoder.encode_batch_fast(list(labelled.texts))], list(labelled.labels))
 
 
 def hold_out(examples: Examples, count: int, seed: int) -> tuple[Examples, Examples]:

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from transformers import BertForSequenceClassification
 
+from edgebench import toml
+from edgebench.errors import CardError
 from edgebench.train import distill, nets
 from edgebench.train.data import Batch, Examples, collate, fingerprint, hold_out, shuffled
 from edgebench.train.loop import Loss, Schedule, accuracy, predict_logits, train
@@ -72,8 +74,13 @@ class Data:
 
 
 def read(path: Path) -> Recipe:
-    """Parse a recipe file; an unknown or missing key raises msgspec.ValidationError with its place."""
-    return msgspec.toml.decode(path.read_bytes(), type=Recipe)
+    """Parse and check a recipe file; CardError names the file, the key, and what was probably meant."""
+    recipe = toml.read(path, Recipe)
+    if recipe.schema != 1:
+        raise CardError(f"{path}: schema is {recipe.schema}, this edgebench reads schema 1; update edgebench")
+    if recipe.student.start not in ("teacher", "random"):
+        raise CardError(f"{path}: student.start is {recipe.student.start!r}; expected 'teacher' or 'random'")
+    return recipe
 
 
 def run(recipe: Recipe, data: Data, weights: Path, out: Path, progress: Progress = lambda stage, step, steps, losses: None) -> dict[str, Any]:
