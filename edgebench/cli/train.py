@@ -1,0 +1,163 @@
+"""edgebench train RECIPE: from a recipe's name to a distilled model, with what it needs fetched first.
+
+    edgebench train tinybert-sst2 --out runs/tinybert-sst2
+
+Interrupt it and start it again on the same folder: it goes on from its last checkpoint, a few minutes back at most.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgebench.errors import CardError, EngineError, MissingError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgebench.models.data import Labelled
+    from edgebench.train.recipe import Data, Progress, Recipe
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for checkpoints, weights and the result.  [default: runs/NAME]")
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder with local data sets.  [default: $EDGEBENCH_DATA]")
+@click.option("--threads", type=click.IntRange(min=1), help="Processor threads to train with.  [default: torch's own]")
+@click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
+def command(recipe: str, out: Path | None, data: Path | None, threads: int | None, offline: bool) -> None:
+    """Train by RECIPE: the name of a bundled recipe, or a recipe file.
+
+    The pretrained weights and the data set are fetched and checked first. Started again on the same --out, a run goes on
+    from its last checkpoint.
+    """
+    path = find(recipe)
+    _need("torch", "transformers", "safetensors")
+    import torch
+    from rich.console import Console
+
+    from edgebench.models.data import load
+    from edgebench.models.weights import fetch_weights
+    from edgebench.train import recipe as recipes
+    from edgebench.train.data import tokenised
+
+    plan = recipes.read(path)
+    folder = out or Path("runs") / plan.name
+    console = Console()
+    if threads:
+        torch.set_num_threads(threads)
+    train_set, dev_set = (load(plan.dataset, split, folder=data, offline=offline) for split in ("train", "dev"))
+    weights = fetch_weights(plan.teacher.weights, offline=offline)
+    examples = recipes.Data(*(tokenised(one, weights / "tokenizer.json", plan.max_tokens) for one in (train_set, dev_set)))
+    for one in (train_set, dev_set):
+        console.print(f"{one.split}: {len(one):,} of {one.name}, {one.source}{f' ({one.note})' if one.note else ''}", markup=False, highlight=False)
+    if done := _claim(folder, plan, examples):
+        console.print(f"going on in {folder}, which holds {', '.join(done)}", markup=False, highlight=False)
+    with _progress(console) as progress:
+        try:
+            result = recipes.run(plan, examples, weights, folder, progress)
+        except FloatingPointError as error:
+            raise EngineError(str(error)) from error
+    _print_result(console, result, plan, dev_set)
+    console.print(f"{folder / 'student.pt'} and {folder / 'result.json'} are written", markup=False, highlight=False)
+
+
+def find(recipe: str) -> Path:
+    """The bundled recipe of that name, or the file at that path."""
+    if recipe.endswith(".toml"):
+        if Path(recipe).is_file():
+            return Path(recipe)
+        raise UsageError(f"{recipe} does not exist; give a recipe file or one of {', '.join(bundled())}")
+    if recipe not in bundled():
+        raise UsageError(f"there is no recipe {recipe!r}; there are {', '.join(bundled())}.{did_you_mean(recipe, bundled())}")
+    return bundled()[recipe]
+
+
+def bundled() -> dict[str, Path]:
+    """Name -> file of the recipes that edgebench brings."""
+    return {path.stem: path for path in sorted((Path(__file__).parents[1] / "train" / "recipes").glob("*.toml"))}
+
+
+def _need(*modules: str) -> None:
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise MissingError(f"training needs {module}, which is not installed; install edgebench[train]") from error
+
+
+def _claim(folder: Path, plan: Recipe, examples: Data) -> list[str]:
+    """Note in `folder` what it is trained by and on; the checkpoints of an earlier run of just that."""
+    import msgspec
+
+    from edgebench.train.data import fingerprint
+
+    mine = {"recipe": msgspec.to_builtins(plan), "train_sha256": fingerprint(examples.train)}
+    note = folder / "run.json"
+    done = [path.name for path in sorted(folder.glob("*.checkpoint"))]
+    if done and note.exists():
+        try:
+            theirs = json.loads(note.read_text())
+        except ValueError as error:
+            raise CardError(f"{note} is no JSON: {error}; delete it if {folder} is a run of this recipe") from error
+        if theirs != json.loads(json.dumps(mine)):
+            raise UsageError(f"{folder} holds a run of another recipe or on other data; give another --out, or delete it")
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(mine, indent=2) + "\n")
+    return done
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Progress]:
+    """A bar for each stage on a terminal, some twenty lines for each where output goes to a file."""
+    if not console.is_terminal:
+        yield _print_lines
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    counts = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Bars(TextColumn("{task.description:12}"), *counts, TextColumn("{task.fields[losses]}"), console=console, speed_estimate_period=300) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, step: int, steps: int, losses: dict[str, float]) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=steps, completed=step, losses="")
+            bars.update(tasks[stage], completed=step, losses=_losses(losses))
+
+        yield show
+
+
+def _print_lines(stage: str, step: int, steps: int, losses: dict[str, float]) -> None:
+    if step == steps or step % max(50, steps // 20 // 50 * 50) == 0:
+        click.echo(f"{stage:12} {step:>6} of {steps}  {_losses(losses)}")
+
+
+def _losses(losses: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+
+
+def _print_result(console: Console, result: dict[str, Any], plan: Recipe, dev: Labelled) -> None:
+    from rich.table import Table
+
+    student_minutes = result["intermediate"]["minutes"] + result["student"]["minutes"]
+    table = Table("model", "parameters", "minutes", f"held out, n = {plan.held_out:,}", f"{dev.name} {dev.split}, n = {len(dev):,}")
+    for name, minutes in (("teacher", result["teacher"]["minutes"]), ("student", student_minutes)):
+        row = result[name]
+        scores = (_score(row["accuracy_held_out"], plan.held_out), _score(row["accuracy_dev"], len(dev)))
+        table.add_row(name, f"{row['parameters']:,}", f"{minutes:.1f}", *scores)
+    console.print(table)
+    console.print("accuracy with its Wilson 95 % interval; one seed", markup=False)
+
+
+def _score(value: float, n: int) -> str:
+    from edgebench.tasks.metrics import share
+
+    metric = share("accuracy", round(value * n), n)
+    return f"{metric.value:.1%} ({metric.low:.1%} to {metric.high:.1%})"
