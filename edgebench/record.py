@@ -24,7 +24,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     model: str  # a card's name, or the path of a card file
     format: str
-    precision: str
+    precision: str  # "*" in a row that stands for every variant, e.g. of an engine that is not installed
     backend: str
     threads: int = 1
     accelerator: str = "cpu"
@@ -35,7 +35,8 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     seed: int = 0
     dataset: str | None = None  # null: the card's own
     examples: int | None = None  # how many labelled examples at most; null: all
-    min_runs: int = 50  # timed calls: at least so many, and at least so long
+    processes: int = 2  # fresh processes that time this cell, in turn with the other cells
+    min_runs: int = 50  # timed calls in each process: at least so many, and at least so long
     min_time_s: float = 2.0
     passes: tuple[str, ...] = ("accuracy", "latency", "memory", "cold")
     allow_code: bool = False
@@ -43,28 +44,35 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     @property
     def name(self) -> str:
-        length = f" {self.length} tokens" if self.length else ""
-        return f"{self.model} {self.backend} {self.precision} {self.threads} threads{length}"
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.model} {self.backend} {self.precision} {threads}{f' {self.length} tokens' if self.length else ''}"
 
 
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Steady state of whole pipeline calls, warm-up excluded; `samples_ns` holds every timed call in order."""
+    """Steady state of whole pipeline calls, every timed call in order, one list for each process; warm-up is apart."""
 
-    samples_ns: list[int]
-    warm_up_ns: list[int]
+    processes_ns: list[list[int]]
+    warm_up_ns: list[list[int]]
+    tokens: list[list[int]] | None  # input length of each timed call, where the task has lengths
     stages_ns: dict[str, list[int]]  # per stage, of separate calls through `Pipeline.stages`; they sum to those calls
-    tokens: list[int] | None  # input length of each sample in tokens, where the task has them
+    clock: str = "perf_counter"
+    garbage_collector: str = "off"  # while timing
+
+    @property
+    def samples_ns(self) -> list[int]:
+        """All processes' calls, one process after the other."""
+        return [sample for samples in self.processes_ns for sample in samples]
 
 
 class Cold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One fresh process, its phases in order from its start; the sum is the time to the first answer."""
 
-    process_start_ns: int  # fork to the first line of the worker
-    import_ns: int
-    load_ns: int
+    process_start_ns: int  # before the fork to the first line of the worker
+    import_ns: int  # edgebench, the task's and the engine's libraries
+    load_ns: int  # digests, tokenizer, session
     first_answer_ns: int
     total_ns: int
-    file_cache: str  # "warm": files were read before in this sweep
+    file_cache: str = "warm"  # these files were read before in this sweep
 
 
 class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -74,6 +82,7 @@ class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     loaded_bytes: int
     first_answer_bytes: int
     peak_bytes: int
+    runs: int  # real inputs answered before the peak was read
     method: str  # e.g. "VmHWM"
 
 
@@ -112,7 +121,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     reasons: list[str] = []
     notes: list[str] = []
     latency: Latency | None = None
-    cold: Cold | None = None
+    cold: list[Cold] = []  # taken at the start of every timing process, before its warm-up
     memory: Memory | None = None
     accuracy: Accuracy | None = None
     parity: Parity | None = None

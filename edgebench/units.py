@@ -1,0 +1,32 @@
+"""Base units <-> text for people: 1420000 ns is "1.42 ms". Nothing else in the tree formats a quantity."""
+
+from __future__ import annotations
+
+NS = (("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9))
+BYTES = (("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))  # decimal, as disks and package indexes count
+
+
+def duration_text(ns: float) -> str:
+    """Three digits and the unit that keeps the number between 1 and 999: "850 ns", "12.3 µs", "1.42 ms", "90.0 s"."""
+    return _scaled(ns, NS)
+
+
+def bytes_text(size: float) -> str:
+    """Three digits in decimal units, whole bytes below 1 kB: "872 B", "15.3 MB"."""
+    return f"{size:.0f} B" if size < 999.5 else _scaled(size, BYTES)
+
+
+def percent_text(share: float) -> str:
+    """A share of 1 with one decimal: 0.9117 is "91.2 %"."""
+    return f"{100 * share:.1f} %"
+
+
+def three_digits(number: float) -> str:
+    """The number with three significant digits, or all before the point where there are more."""
+    size = abs(number)
+    return f"{number:.2f}" if size < 9.995 else f"{number:.1f}" if size < 99.95 else f"{number:.0f}"
+
+
+def _scaled(number: float, units: tuple[tuple[str, float], ...]) -> str:
+    name, size = next(((name, size) for name, size in units if abs(number) / size < 999.5), units[-1])
+    return f"{three_digits(number / size)} {name}"
