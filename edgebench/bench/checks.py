@@ -1,0 +1,95 @@
+"""What a cell gave -> a verdict, with reasons: what was seen, what it may mean, and what helps, given the options in use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+
+from edgebench.bench import stats
+from edgebench.models.card import Score, Tolerance
+from edgebench.record import Accuracy, Latency, Parity, Spec
+from edgebench.units import duration_text, percent_text
+
+BETWEEN_PROCESSES = 0.10  # largest median over smallest, minus 1
+INTERVAL = 0.05  # half of the median's interval, relative to it
+DRIFT = 0.10
+LONG_S = 10.0  # longer than this, --full is no advice any more
+FEW = 500  # with fewer examples a point of accuracy is a handful of them
+
+
+def compare(found: Accuracy, reference: Accuracy, name: str) -> Parity:
+    """A cell's answers beside the reference's, example by example."""
+    pairs = list(zip(found.probabilities, reference.probabilities, strict=True))
+    same = sum(mine == theirs for mine, theirs in zip(found.predictions, reference.predictions, strict=True))
+    return Parity(
+        reference=name, n=len(pairs), agreement=same / len(pairs),
+        max_difference=max(abs(one - other) for mine, theirs in pairs for one, other in zip(mine, theirs, strict=True)),
+    )
+
+
+def faults(found: Accuracy, parity: Parity | None, expected: Accuracy | Score | None, tolerance: Tolerance) -> list[str]:
+    """Why the cell must not count. `expected` is the reference's accuracy on the same examples, measured now or on the card."""
+    reasons = []
+    if parity and parity.max_difference > tolerance.difference:
+        reasons.append(
+            f"a probability differs by {parity.max_difference:.3f} from {parity.reference}, the card allows {tolerance.difference:g}; "
+            "the conversion or a kernel is wrong: export again"
+        )
+    if parity and parity.agreement < tolerance.agreement:
+        reasons.append(
+            f"{percent_text(parity.agreement)} of {parity.n} answers agree with {parity.reference}, "
+            f"the card asks for {percent_text(tolerance.agreement)}; {_what_helps(found.n)}"
+        )
+    if expected and found.value < expected.value - tolerance.accuracy_loss - 1e-9:
+        reasons.append(
+            f"{found.metric} is {percent_text(found.value)} on {found.n} examples, {percent_text(expected.value - found.value)} below the reference; "
+            f"the card allows {percent_text(tolerance.accuracy_loss)}; {_what_helps(found.n)}"
+        )
+    return reasons
+
+
+def recorded(found: Accuracy, score: Score | None) -> Score | None:
+    """The card's own figure, where it was measured on the very set that was used here."""
+    return score if score and (score.dataset, score.n) == (found.dataset, found.n) else None
+
+
+def noise(latency: Latency, spec: Spec) -> list[str]:
+    """Why the time is not to be relied on."""
+    longer = "measure longer with --full" if spec.min_time_s < LONG_S else "measure on a quieter machine"
+    medians = [median(samples) for samples in latency.processes_ns]
+    low, high = stats.median_interval(latency.samples_ns)
+    middle = median(latency.samples_ns)
+    drifts = [stats.drift(samples) for samples in latency.processes_ns]
+    reasons = []
+    if max(medians) > (1 + BETWEEN_PROCESSES) * min(medians):
+        spread = " and ".join(duration_text(one) for one in (min(medians), max(medians)))
+        reasons.append(f"{len(medians)} processes have medians between {spread}; other work or a changing clock rate is likely: close other programs, and {longer}")
+    if high - low > 2 * INTERVAL * middle:
+        reasons.append(f"the median lies anywhere from {duration_text(low)} to {duration_text(high)}; {longer}")
+    if min(map(abs, drifts)) > DRIFT and len({drift > 0 for drift in drifts}) == 1:
+        way = "rose" if drifts[0] > 0 else "fell"
+        reasons.append(f"the time {way} by {abs(median(drifts)):.0%} while it was measured; {_why_drift(drifts[0])}: let the device settle, and {longer}")
+    return reasons
+
+
+def remarks(spec: Spec, latency: Latency | None, loads: Sequence[float], host: dict[str, object], engine: dict[str, object]) -> list[str]:
+    """What a reader should know that is no reason against the cell."""
+    notes = []
+    cores, used, resolution = host.get("usable_cores"), engine.get("threads"), host.get("clock_resolution_ns")
+    if isinstance(cores, int) and loads and max(loads) > cores / 2:
+        notes.append(f"other work ran beside the timing: load average up to {max(loads):.1f} on {cores} usable cores")
+    if isinstance(cores, int) and spec.threads > cores:
+        notes.append(f"{spec.threads} threads share {cores} usable cores")
+    if isinstance(used, int) and used != spec.threads:
+        notes.append(f"{spec.threads} threads were asked for, the engine used {used}")
+    if latency and isinstance(resolution, float) and median(latency.samples_ns) < 100 * resolution:
+        notes.append(f"a call takes less than 100 steps of the clock ({duration_text(resolution)} each)")
+    return notes
+
+
+def _what_helps(n: int) -> str:
+    return "with so few examples one answer weighs much: take more with --examples" if n < FEW else "the conversion lost it: export again, or take another precision"
+
+
+def _why_drift(drift: float) -> str:
+    return "heat or other work is likely" if drift > 0 else "the warm-up was too short or other work ended"

@@ -1,0 +1,169 @@
+"""What was asked for -> the cells to measure, the rows that cannot be, and each model's reference.
+
+Everything that is wrong with the asking is found here, before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebench import catalog, plugins
+from edgebench.backends.base import Backend
+from edgebench.errors import UnsupportedError, UsageError, did_you_mean
+from edgebench.models import card as cards
+from edgebench.models import data
+from edgebench.models.card import Card
+from edgebench.models.data import Labelled
+from edgebench.pipeline import DEFAULT_BACKENDS
+from edgebench.record import Record, Spec
+
+SPLIT = "dev"
+ALL = "*"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to look. `examples` None: all of the labelled set."""
+
+    processes: int
+    min_runs: int
+    min_time_s: float
+    examples: int | None
+
+
+QUICK = Effort(processes=1, min_runs=20, min_time_s=1.0, examples=256)
+USUAL = Effort(processes=2, min_runs=50, min_time_s=1.5, examples=872)
+FULL = Effort(processes=5, min_runs=1024, min_time_s=60.0, examples=None)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Empty tuples: all there are, or the natural ones."""
+
+    models: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    threads: tuple[int, ...] = (1,)
+    lengths: tuple[int, ...] = ()
+    effort: Effort = USUAL
+    seed: int = 0
+    allow_code: bool = False
+    timeout_s: float = 300.0
+    profile: str = "host"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card, the reference cell its others are compared with, and its labelled examples."""
+
+    card: Card
+    reference: Spec | None
+    labelled: Labelled
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`models` by the name that specs use; `rows` are the records of what cannot be measured."""
+
+    cells: list[Spec]
+    rows: list[Record]
+    models: dict[str, Model]
+    seed: int
+
+
+def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True) -> Plan:
+    """Every combination, in the order asked. `folder` is looked through for labelled data first."""
+    names = ask.models or tuple(_bundled())
+    found = {name: cards.read(catalog.find("models", name)) for name in names}
+    _check_precisions(ask.precisions, list(found.values()))
+    engines = {name: plugins.get("backends", name) for name in ask.backends}
+    cells: list[Spec] = []
+    rows: list[Record] = []
+    models: dict[str, Model] = {}
+    for name, card in found.items():
+        labelled = data.load(card.dataset, SPLIT, folder=folder, offline=offline, limit=ask.effort.examples, seed=ask.seed)
+        models[name] = Model(card, _reference(ask, name, card), labelled)
+        for backend, engine in (engines or dict(_engines(card))).items():
+            for one in _cells(ask, name, card, backend, engine):
+                if isinstance(one, Spec):
+                    cells.append(one)
+                else:
+                    rows.append(one)
+    return Plan(cells, rows, models, ask.seed)
+
+
+def refused(spec: Spec, reason: str) -> Record:
+    """The row of a cell that cannot be measured here."""
+    return Record(spec=spec, outcome="unsupported", verdict="unsupported", reasons=[reason])
+
+
+def _cells(ask: Ask, name: str, card: Card, backend: str, engine: Backend | UnsupportedError) -> Iterator[Spec | Record]:
+    if isinstance(engine, UnsupportedError):
+        yield refused(_spec(ask, name, ALL, ALL, backend), str(engine))
+        return
+    fits = [one for one in card.variants if one.format in engine.formats]
+    has = ", ".join(one.name for one in card.variants)
+    if not fits:
+        if ask.backends or backend in DEFAULT_BACKENDS:
+            why = f"{backend} opens {', '.join(engine.formats)} files and card {card.name!r} has none; it has {has}"
+            yield refused(_spec(ask, name, engine.formats[0], ALL, backend), why)
+        return
+    for precision in ask.precisions or dict.fromkeys(one.precision for one in fits):
+        variant = next((one for one in fits if one.precision == precision), None)
+        if variant is None:
+            yield refused(_spec(ask, name, fits[0].format, precision, backend), f"card {card.name!r} has no {precision} file for {backend}; it has {has}")
+            continue
+        for threads in ask.threads:
+            for length in ask.lengths or (None,):
+                yield _spec(ask, name, variant.format, precision, backend, threads=threads, length=length)
+
+
+def _spec(ask: Ask, model: str, format: str, precision: str, backend: str, *, threads: int | None = None, length: int | None = None) -> Spec:
+    effort = ask.effort
+    return Spec(
+        model=model, format=format, precision=precision, backend=backend, threads=threads or ask.threads[0], length=length, profile=ask.profile,
+        seed=ask.seed, examples=effort.examples, processes=effort.processes, min_runs=effort.min_runs, min_time_s=effort.min_time_s,
+        allow_code=ask.allow_code, timeout_s=ask.timeout_s,
+    )
+
+
+def _reference(ask: Ask, name: str, card: Card) -> Spec | None:
+    """The card's reference variant in the first engine that opens its format."""
+    format, _, precision = card.reference.partition("/")
+    for backend, engine in _engines(card):
+        if not isinstance(engine, UnsupportedError) and format in engine.formats:
+            return _spec(ask, name, format, precision, backend)
+    return None
+
+
+def _engines(card: Card) -> Iterator[tuple[str, Backend | UnsupportedError]]:
+    """The engines to try when none is named: edgebench's own, then any other that the card has a file for."""
+    formats = {one.format for one in card.variants}
+    others = [name for name in plugins.names("backends") if name not in DEFAULT_BACKENDS]
+    for name in (*DEFAULT_BACKENDS, *others):
+        try:
+            engine: Backend = plugins.get("backends", name)
+        except UnsupportedError as error:
+            yield name, error
+            continue
+        if name in DEFAULT_BACKENDS or formats & set(engine.formats):
+            yield name, engine
+
+
+def _bundled() -> list[str]:
+    shipped = catalog.shipped_folder("models").resolve()
+    names = [name for name, path in catalog.paths("models").items() if path.resolve().parent == shipped]
+    if not names:
+        known = ", ".join(catalog.paths("models")) or "no others either"
+        raise UsageError(f"no model is bundled with this edgebench; name one, or a card file: there are {known}")
+    return names
+
+
+def _check_precisions(wanted: tuple[str, ...], known: list[Card]) -> None:
+    there = sorted({variant.precision for card in known for variant in card.variants})
+    for precision in wanted:
+        if precision not in there:
+            names = ", ".join(card.name for card in known)
+            raise UsageError(f"there is no precision {precision!r} in {names}; there are {', '.join(there)}.{did_you_mean(precision, there)}")

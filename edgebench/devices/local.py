@@ -1,0 +1,152 @@
+"""This machine as a device: every job in a process and a process group of its own.
+
+What the child prints is read away, and its end kept for the sentence when something goes wrong. Success is an answer
+that arrived whole, never an exit status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any
+
+import msgspec
+
+from edgebench.bench import host
+from edgebench.bench.job import Answer, Job, raised
+from edgebench.devices.profile import Profile
+from edgebench.errors import WorkerError
+from edgebench.units import duration_text
+
+KEPT_BYTES = 2048  # of what a child printed
+WORKER = ("-m", "edgebench.bench.worker")
+
+
+class LocalExecutor:
+    """See `edgebench.devices.base.Executor`. `worker` is what the interpreter is told to run."""
+
+    def __init__(self, profile: Profile, *, worker: tuple[str, ...] = WORKER) -> None:
+        self.profile = profile
+        self._worker = worker
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = Lock()
+        self._closed = False
+
+    def facts(self) -> dict[str, Any]:
+        return host.facts()
+
+    def run(self, job: Job) -> Answer:
+        with tempfile.TemporaryDirectory(prefix="edgebench-") as name:
+            folder = Path(name)
+            (folder / "job.json").write_bytes(msgspec.json.encode(job))
+            kills = _out_of_memory_kills()
+            process = self._start(folder)
+            tail = _Tail(process)
+            try:
+                process.wait(job.spec.timeout_s)
+                hung = False
+            except subprocess.TimeoutExpired:
+                hung = True
+            finally:
+                self._end(process)
+            words = tail.words()
+            if self._closed:
+                raise WorkerError("the process was ended because the sweep was; measure again")
+            if hung:
+                limit = duration_text(job.spec.timeout_s * 1e9)
+                raise WorkerError(f"no answer in {limit}, so the process was killed{words}; allow more with --timeout, or leave this cell out")
+            return _answer(folder / "answer.json", process.returncode, _out_of_memory_kills() > kills, words)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            for process in self._running:
+                _kill_group(process)
+
+    def _start(self, folder: Path) -> subprocess.Popen[bytes]:
+        with self._lock, (folder / "job.json").open("rb") as job:
+            if self._closed:
+                raise WorkerError("this executor is closed; open another")
+            process = subprocess.Popen(
+                # the stamp is the last thing before the spawn: the child's phase "process start" begins there
+                [sys.executable, *self._worker, str(folder / "answer.json"), str(time.monotonic_ns())],
+                stdin=job, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            )
+            self._running.add(process)
+            return process
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """Leave nothing of it, also where only its children are left."""
+        with self._lock:
+            _kill_group(process)
+            process.wait()
+            self._running.discard(process)
+
+
+class _Tail(Thread):
+    """Reads what a child prints, so that it never waits for us, and keeps the end."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._pipe = process.stdout
+        self._kept = b""
+        self.start()
+
+    def run(self) -> None:
+        assert self._pipe is not None
+        with self._pipe as pipe:
+            while chunk := os.read(pipe.fileno(), 1 << 16):
+                self._kept = (self._kept + chunk)[-KEPT_BYTES:]
+
+    def words(self) -> str:
+        """`; its last words: ...`, the last lines that say something, or nothing."""
+        self.join(1)  # not longer: a grandchild in a session of its own may hold the pipe
+        lines = [line.strip() for line in self._kept.decode(errors="replace").splitlines() if line.strip()]
+        said = re.sub(r"[^\x20-\x7e\u00a0-\uffff]", " ", " | ".join(lines[-3:]))
+        return f"; its last words: {said[-400:]}" if said else ""
+
+
+def _answer(path: Path, status: int, out_of_memory: bool, words: str) -> Answer:
+    """The answer in the file, or the error that explains its absence."""
+    try:
+        answer = msgspec.json.decode(path.read_bytes(), type=Answer)
+    except FileNotFoundError:
+        raise WorkerError(_what_happened(status, out_of_memory, words)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise WorkerError(f"the process answered with something that is no answer ({error}){words}; reinstall edgebench there") from error
+    if answer.failure is not None:
+        raise raised(answer.failure)
+    return answer
+
+
+def _what_happened(status: int, out_of_memory: bool, words: str) -> str:
+    if status == -signal.SIGKILL and out_of_memory:
+        return f"the process was killed for lack of memory (SIGKILL, and the kernel counted an out-of-memory kill){words}; take a smaller model or free memory"
+    if status < 0:
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+        return f"the process was killed by {name}{words}; the model file or the engine is broken here"
+    if status == 0:
+        return f"the process ended with status 0 but gave no answer{words}; the engine may have called exit"
+    return f"the process ended with status {status}{words}"
+
+
+def _out_of_memory_kills() -> int:
+    """How often the kernel has killed a process for memory since it started; 0 where it does not say."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # PermissionError: only zombies are left, on macOS
+        os.killpg(process.pid, signal.SIGKILL)

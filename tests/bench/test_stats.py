@@ -1,0 +1,79 @@
+"""Golden numbers: the table of LoadGen's early stopping, and small series worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgebench.bench import stats
+
+
+@pytest.mark.parametrize(
+    ("share", "by_t"),
+    [
+        (0.5, {0: 7, 1: 11, 2: 14, 3: 17, 5: 22, 10: 35}),
+        (0.9, {0: 44, 1: 64, 2: 81, 3: 97, 5: 127, 10: 197}),
+        (0.95, {0: 90, 1: 130, 2: 165, 3: 198, 5: 259, 10: 398}),
+        (0.99, {0: 459, 1: 662, 2: 838, 3: 1001, 5: 1307, 10: 2010}),
+        (0.999, {0: 4603, 1: 6636, 2: 8403, 3: 10042, 5: 13105, 10: 20140}),
+    ],
+)
+def test_the_fewest_samples_that_support_a_percentile(share: float, by_t: dict[int, int]) -> None:
+    assert {t: stats.minimum(share, t) for t in by_t} == by_t
+
+
+@pytest.mark.parametrize(
+    ("n", "p90", "p95", "p99"),
+    [(64, 1, -1, -1), (100, 3, 0, -1), (128, 5, 0, -1), (256, 14, 4, -1), (512, 35, 14, 0), (1024, 80, 35, 3), (2048, 173, 79, 10)],
+)
+def test_how_many_samples_may_lie_over_a_percentile(n: int, p90: int, p95: int, p99: int) -> None:
+    assert (stats.over(n, 0.9), stats.over(n, 0.95), stats.over(n, 0.99)) == (p90, p95, p99)
+
+
+def test_a_percentile_is_a_sample_by_nearest_rank() -> None:
+    samples = [15, 20, 35, 40, 50]
+    assert [stats.percentile(samples, share) for share in (0.05, 0.3, 0.4, 0.5, 1.0)] == [15, 20, 20, 35, 50]
+
+
+def test_a_percentile_is_not_claimed_from_too_few_samples() -> None:
+    assert stats.supported(range(63), 0.9) is None
+    assert stats.supported(range(64), 0.9) == 57
+
+
+def test_of_a_hundred_samples_p90_is_claimed_and_p95_is_not() -> None:
+    found = stats.summary(list(range(1, 101)))
+    assert (found.p90, found.p95, found.p99) == (90, None, None)
+
+
+def test_the_interval_of_the_median_by_order_statistics() -> None:
+    # P(Binomial(20, 1/2) <= 5) = 0.0207 <= 0.025 < P(<= 6) = 0.0577: the 6th and the 15th of 20
+    assert stats.median_interval(range(1, 21)) == (6, 15)
+
+
+def test_the_interval_of_few_samples_is_all_of_them() -> None:
+    assert stats.median_interval([3, 1, 2]) == (1, 3)
+
+
+def test_a_constant_series_has_no_spread_and_no_outliers() -> None:
+    found = stats.summary([5] * 100)
+    assert (found.median, found.low, found.high, found.cv, found.outliers) == (5, 5, 5, 0, 0)
+
+
+def test_a_single_outlier_is_kept_and_flagged() -> None:
+    found = stats.summary([10, 11, 12, 13] * 10 + [100])
+    assert (found.n, found.slowest, found.outliers, found.far_outliers) == (41, 100, 1, 1)
+
+
+def test_a_bimodal_series_has_a_wide_interval() -> None:
+    assert stats.median_interval([10] * 50 + [20] * 50) == (10, 20)
+
+
+def test_one_sample_has_no_variation() -> None:
+    assert stats.summary([7]).cv is None
+
+
+def test_a_rising_series_drifts() -> None:
+    assert stats.drift([100] * 20 + [110] * 20 + [120] * 20) == pytest.approx(0.2)
+
+
+def test_a_series_too_short_to_tell_does_not_drift() -> None:
+    assert stats.drift([100] * 10 + [200] * 10) == 0
