@@ -184,7 +184,7 @@ def _examples(path: Path, choice: Set, labels: tuple[str, ...], rows: frozenset[
             for number, row in enumerate(table):
                 if rows is None or number in rows:
                     yield row[choice.text].strip(), _label(row[choice.label], labels)
-        except (csv.Error, UnicodeDecodeError, KeyError, ValueError, AttributeError) as error:
+        except (csv.Error, UnicodeDecodeError, KeyError, ValueError, TypeError, AttributeError) as error:
             expected = f"columns {choice.text!r} and {choice.label!r}, labels {', '.join(labels)} or their numbers"
             raise CardError(f"{path} line {table.line_num}: {error}; expected {expected}") from error
 

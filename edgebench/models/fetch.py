@@ -105,7 +105,7 @@ def files(card_path: Path, card: Card) -> dict[str, Path]:
     return {name: beside(card_path, file) for name, file in card.files.items()}
 
 
-def beside(card_path: Path, file: File | Variant) -> Path:
+def beside(card_path: Path, file: File) -> Path:
     """The path of a file that a card at `card_path` names: inside that folder, links followed, and with the card's bytes."""
     folder = card_path.resolve().parent
     path = (folder / file.file).resolve()
