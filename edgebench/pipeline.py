@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -115,7 +114,10 @@ def load(
     card = cards.read(path)
     engine, variant = choose(card, backend, precision)
     if engine.runs_code and not allow_code and path.resolve().parent != catalog.shipped_folder("models").resolve():
-        raise UnsupportedError(f"{variant.file} is a {variant.format} program and card {card.name!r} is not one that edgebench bundles; if you trust its source, say allow_code=True (--allow-code)")
+        raise UnsupportedError(
+            f"{variant.file} is a {variant.format} program and card {card.name!r} is not one that edgebench bundles; "
+            "if you trust its source, say allow_code=True (--allow-code)"
+        )
     found = artifact(path, card, variant)
     if max_tokens is not None:
         card = _shortened(card, max_tokens)

@@ -52,8 +52,8 @@ def get(group: str, name: str) -> Any:
     try:
         return entry.load()
     except Exception as error:  # a stranger's package may raise anything while it is imported
-        package = entry.dist.name if entry.dist else entry.value
-        raise UnsupportedError(f"{group.removesuffix('s')} {name!r} of package {package!r} failed to load: {type(error).__name__}: {error}; update or uninstall that package") from error
+        what = f"{group.removesuffix('s')} {name!r} of package {entry.dist.name if entry.dist else entry.value!r}"
+        raise UnsupportedError(f"{what} failed to load: {type(error).__name__}: {error}; update or uninstall that package") from error
 
 
 def _outside(group: str) -> dict[str, EntryPoint]:

@@ -39,8 +39,8 @@ def show(model: str) -> None:
     path = catalog.find("models", model)
     card = cards.read(path)
     rows = [
-        ("name", card.name), ("about", card.about), ("task", card.task), ("labels", ", ".join(card.labels)), ("licence", card.licence),
-        ("source", card.source), ("dataset", card.dataset), ("parameters", f"{card.parameters:,}" if card.parameters else "not stated"), ("reference", card.reference),
+        ("name", card.name), ("about", card.about), ("task", card.task), ("labels", ", ".join(card.labels)), ("licence", card.licence), ("source", card.source),
+        ("dataset", card.dataset), ("parameters", f"{card.parameters:,}" if card.parameters else "not stated"), ("reference", card.reference),
     ]
     for key, value in (*rows, *((key, value) for key, value in card.made_by.items())):
         click.echo(f"{key.replace('_', ' '):12} {value}")
@@ -63,7 +63,7 @@ def verify(models: tuple[str, ...]) -> None:
     for name in models or tuple(catalog.paths("models")):
         path = catalog.find("models", name)
         card = cards.read(path)
-        for one in (*card.variants, *card.files.values()):
+        for one in card.listed:
             try:
                 check(path.parent / one.file, one.sha256, one.size_bytes)
                 click.echo(f"ok     {one.file}")
@@ -86,10 +86,9 @@ def add(card_file: Path) -> None:
     target = catalog.user_folder("models")
     if (target / f"{card.name}.toml").exists():
         raise UsageError(f"{target / card.name}.toml is there already; delete it first, or give your card another name")
-    listed = (*card.variants, *card.files.values())
-    for one in listed:
+    for one in card.listed:
         check(card_file.parent / one.file, one.sha256, one.size_bytes)
-    for one in listed:
+    for one in card.listed:
         (target / one.file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(card_file.parent / one.file, target / one.file)
         check(target / one.file, one.sha256, one.size_bytes)

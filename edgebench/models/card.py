@@ -34,14 +34,11 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high: float
 
 
-class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file of a model. `parameters` counts stored weights of any precision."""
+class Variant(File, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One file of a model: its format, its precision, and what it scored when it was made."""
 
     format: str
     precision: str
-    file: str
-    sha256: str
-    size_bytes: int
     accuracy: Score | None = None
 
     @property
@@ -81,6 +78,11 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: int | None = None
     made_by: dict[str, Any] = {}
 
+    @property
+    def listed(self) -> tuple[File, ...]:
+        """Every file the card names, variants first."""
+        return (*self.variants, *self.files.values())
+
     def variant(self, format: str, precision: str) -> Variant:
         """The variant of this format and precision, or UsageError with those there are."""
         for variant in self.variants:
@@ -103,7 +105,7 @@ def read(path: Path) -> Card:
         raise CardError(f"{path}: variant {max(names, key=names.count)!r} is listed twice; keep one")
     if card.reference not in names:
         raise CardError(f"{path}: reference {card.reference!r} is no variant; it must be one of {', '.join(names)}.{did_you_mean(card.reference, names)}")
-    for one in (*card.variants, *card.files.values()):
+    for one in card.listed:
         _check_file(path, one.file, one.sha256)
     return card
 

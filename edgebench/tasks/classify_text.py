@@ -134,8 +134,9 @@ def _row(encoding: Any, name: str) -> list[int]:
 
 
 def _softmax(logits: NDArray[Any]) -> NDArray[Any]:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    shifted: NDArray[Any] = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shifted /= shifted.sum(axis=1, keepdims=True)
+    return shifted
 
 
 def _what_is_wrong(examples: Sequence[Any]) -> str:

@@ -69,7 +69,8 @@ def train(
             terms = loss(collate(examples, order[position]))
             total = torch.stack([term.float() for term in terms.values()]).sum()
         if not torch.isfinite(total):
-            raise FloatingPointError(f"the loss is {total.item()} at step {step} of {steps}; lower the learning rate ({schedule.learning_rate}) or start again from {checkpoint}")
+            rate = schedule.learning_rate
+            raise FloatingPointError(f"the loss is {total.item()} at step {step} of {steps}; lower the learning rate, which is {rate}, and start again")
         optimiser.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(modules.parameters(), schedule.clip_norm)

@@ -34,7 +34,7 @@ def _attention_keeping_scores(
 ) -> tuple[Tensor, Tensor]:
     """Plain attention that leaves its pre-softmax scores on the module, for `trace` to pick up."""
     scores = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    module.scores = scores  # type: ignore[assignment]
+    module.scores = scores
     weights = torch.softmax(scores if attention_mask is None else scores + attention_mask, dim=-1)
     weights = nn.functional.dropout(weights, dropout, module.training)
     return (weights @ value).transpose(1, 2).contiguous(), weights

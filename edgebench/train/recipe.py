@@ -86,7 +86,10 @@ def read(path: Path) -> Recipe:
 def run(recipe: Recipe, data: Data, weights: Path, out: Path, progress: Progress = lambda stage, step, steps, losses: None) -> dict[str, Any]:
     """Train by `recipe` into `out` (teacher.pt, student.pt, result.json) and return what result.json holds."""
     out.mkdir(parents=True, exist_ok=True)
-    result: dict[str, Any] = {"schema": 1, "recipe": msgspec.to_builtins(recipe), "train_sha256": fingerprint(data.train), "dev_sha256": fingerprint(data.dev), "n_dev": len(data.dev)}
+    result: dict[str, Any] = {
+        "schema": 1, "recipe": msgspec.to_builtins(recipe), "n_dev": len(data.dev),
+        "train_sha256": fingerprint(data.train), "dev_sha256": fingerprint(data.dev),
+    }
     training, held_out = hold_out(data.train, recipe.held_out, recipe.seed)
     torch.manual_seed(recipe.seed)
     labels = max(data.train.labels) + 1
@@ -116,7 +119,8 @@ def start_student(recipe: Recipe, teacher: BertForSequenceClassification, traini
     """The student before any step, as the recipe's `start` says."""
     shape = recipe.student
     if shape.start == "random":
-        return nets.build(layers=len(shape.layers), hidden=shape.hidden, heads=teacher.config.num_attention_heads, ffn=shape.ffn, labels=teacher.config.num_labels, dropout=shape.dropout)
+        heads, labels = teacher.config.num_attention_heads, teacher.config.num_labels
+        return nets.build(layers=len(shape.layers), hidden=shape.hidden, heads=heads, ffn=shape.ffn, labels=labels, dropout=shape.dropout)
     if shape.start != "teacher":
         raise ValueError(f"student.start is {shape.start!r}; expected 'teacher' or 'random'")
     return shrink(teacher, _sample(training, recipe.seed), layers=shape.layers, hidden=shape.hidden, ffn=shape.ffn, dropout=shape.dropout)

@@ -21,7 +21,7 @@ from edgebench.train.nets import build
 
 @torch.no_grad()
 def shrink(
-    teacher: BertForSequenceClassification, batches: Iterable[tuple[Tensor, Tensor]], *, layers: Sequence[int], hidden: int, ffn: int, dropout: float,
+    teacher: BertForSequenceClassification, batches: Iterable[tuple[Tensor, Tensor]], *, layers: Sequence[int], hidden: int, ffn: int, dropout: float
 ) -> BertForSequenceClassification:
     """A student with `len(layers)` layers (teacher layers, 1-based), `hidden` channels and `ffn` neurons a layer.
 
@@ -31,7 +31,8 @@ def shrink(
     moments, channel_energy, neuron_energy = _measure(teacher, batches)
     keep = _largest(channel_energy, hidden)
     config = teacher.config
-    student = build(layers=len(layers), hidden=hidden, heads=config.num_attention_heads, ffn=ffn, labels=config.num_labels, dropout=dropout, vocab=config.vocab_size)
+    heads, labels, vocab = config.num_attention_heads, config.num_labels, config.vocab_size
+    student = build(layers=len(layers), hidden=hidden, heads=heads, ffn=ffn, labels=labels, dropout=dropout, vocab=vocab)
     source, target = teacher.bert, student.bert
     for name in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
         getattr(target.embeddings, name).weight.copy_(getattr(source.embeddings, name).weight[:, keep])
