@@ -56,16 +56,16 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     weights = fetch_weights(plan.teacher.weights, offline=offline)
     examples = recipes.Data(*(tokenised(one, weights / "tokenizer.json", plan.max_tokens) for one in (train_set, dev_set)))
     for one in (train_set, dev_set):
-        console.print(f"{one.split}: {len(one):,} of {one.name}, {one.source}{f' ({one.note})' if one.note else ''}", markup=False, highlight=False)
+        click.echo(f"{one.split}: {len(one):,} of {one.name}, {one.source}{f' ({one.note})' if one.note else ''}")
     if done := _claim(folder, plan, examples):
-        console.print(f"going on in {folder}, which holds {', '.join(done)}", markup=False, highlight=False)
+        click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     with _progress(console) as progress:
         try:
             result = recipes.run(plan, examples, weights, folder, progress)
         except FloatingPointError as error:
             raise EngineError(str(error)) from error
     _print_result(console, result, plan, dev_set)
-    console.print(f"{folder / 'student.pt'} and {folder / 'result.json'} are written", markup=False, highlight=False)
+    click.echo(f"{folder / 'student.pt'} and {folder / 'result.json'} are written")
 
 
 def find(recipe: str) -> Path:
@@ -153,7 +153,7 @@ def _print_result(console: Console, result: dict[str, Any], plan: Recipe, dev: L
         scores = (_score(row["accuracy_held_out"], plan.held_out), _score(row["accuracy_dev"], len(dev)))
         table.add_row(name, f"{row['parameters']:,}", f"{minutes:.1f}", *scores)
     console.print(table)
-    console.print("accuracy with its Wilson 95 % interval; one seed", markup=False)
+    click.echo("accuracy with its Wilson 95 % interval; one seed")
 
 
 def _score(value: float, n: int) -> str:
