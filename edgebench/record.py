@@ -5,13 +5,14 @@ Base units throughout (ns, bytes). What was not measured is null with a reason i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import msgspec
 
-from edgebench.errors import CardError
+from edgebench.errors import CardError, EdgebenchError
 
 SCHEMA = 1
 
@@ -38,6 +39,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     processes: int = 2  # fresh processes that time this cell, in turn with the other cells
     min_runs: int = 50  # timed calls in each process: at least so many, and at least so long
     min_time_s: float = 2.0
+    warm_up_cap_s: float = 10.0  # then a warm-up that does not settle ends
     passes: tuple[str, ...] = ("accuracy", "latency", "memory", "cold")
     allow_code: bool = False
     timeout_s: float = 300.0  # for each pass
@@ -139,8 +141,12 @@ def to_json(record: Record) -> bytes:
 
 def read_lines(path: Path) -> list[Record]:
     """Every record of a JSON-lines file; CardError names the line that is none."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise CardError(f"{path} cannot be read: {error.strerror}; name a file of records, as `edgebench bench -o` writes it") from error
     records = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             records.append(msgspec.json.decode(line, type=Record))
         except msgspec.DecodeError as error:
@@ -151,3 +157,22 @@ def read_lines(path: Path) -> list[Record]:
 def write_lines(records: Iterable[Record]) -> bytes:
     """The records as JSON lines."""
     return b"".join(to_json(record) + b"\n" for record in records)
+
+
+def append(path: Path, record: Record) -> None:
+    """Add one line, on the disk before this returns. A line that a crash cut short stays apart from it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            if file.tell() and _last_byte(file) != b"\n":
+                file.write(b"\n")
+            file.write(to_json(record) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise EdgebenchError(f"a record cannot be written to {path}: {error.strerror}; name another file with -o, or make room") from error
+
+
+def _last_byte(file: IO[bytes]) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)

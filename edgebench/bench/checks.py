@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from statistics import median
 
 from edgebench.bench import stats
@@ -14,6 +13,7 @@ BETWEEN_PROCESSES = 0.10  # largest median over smallest, minus 1
 INTERVAL = 0.05  # half of the median's interval, relative to it
 DRIFT = 0.10
 LONG_S = 10.0  # longer than this, --full is no advice any more
+STALLED = 0.20
 FEW = 500  # with fewer examples a point of accuracy is a handful of them
 
 
@@ -63,7 +63,7 @@ def noise(latency: Latency, spec: Spec) -> list[str]:
     reasons = []
     if max(medians) > (1 + BETWEEN_PROCESSES) * min(medians):
         spread = " and ".join(duration_text(one) for one in (min(medians), max(medians)))
-        reasons.append(f"{len(medians)} processes have medians between {spread}; other work or a changing clock rate is likely: close other programs, and {longer}")
+        reasons.append(f"{len(medians)} processes have medians between {spread}; other work or a changing clock is likely: close other programs, and {longer}")
     if high - low > 2 * INTERVAL * middle:
         reasons.append(f"the median lies anywhere from {duration_text(low)} to {duration_text(high)}; {longer}")
     if min(map(abs, drifts)) > DRIFT and len({drift > 0 for drift in drifts}) == 1:
@@ -72,12 +72,12 @@ def noise(latency: Latency, spec: Spec) -> list[str]:
     return reasons
 
 
-def remarks(spec: Spec, latency: Latency | None, loads: Sequence[float], host: dict[str, object], engine: dict[str, object]) -> list[str]:
-    """What a reader should know that is no reason against the cell."""
+def remarks(spec: Spec, latency: Latency | None, stalled: float | None, host: dict[str, object], engine: dict[str, object]) -> list[str]:
+    """What a reader should know that is no reason against the cell. `stalled`: share of the timing with processes waiting."""
     notes = []
     cores, used, resolution = host.get("usable_cores"), engine.get("threads"), host.get("clock_resolution_ns")
-    if isinstance(cores, int) and loads and max(loads) > cores / 2:
-        notes.append(f"other work ran beside the timing: load average up to {max(loads):.1f} on {cores} usable cores")
+    if stalled is not None and stalled > STALLED:
+        notes.append(f"other work ran beside the timing: for more than {STALLED:.0%} of it some process waited for a processor")
     if isinstance(cores, int) and spec.threads > cores:
         notes.append(f"{spec.threads} threads share {cores} usable cores")
     if isinstance(used, int) and used != spec.threads:
@@ -88,7 +88,9 @@ def remarks(spec: Spec, latency: Latency | None, loads: Sequence[float], host: d
 
 
 def _what_helps(n: int) -> str:
-    return "with so few examples one answer weighs much: take more with --examples" if n < FEW else "the conversion lost it: export again, or take another precision"
+    if n < FEW:
+        return "with so few examples one answer weighs much: take more with --examples"
+    return "the conversion lost it: export again, or take another precision"
 
 
 def _why_drift(drift: float) -> str:

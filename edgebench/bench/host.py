@@ -10,13 +10,15 @@ import os
 import platform
 import re
 import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from edgebench import __version__
 from edgebench.backends.base import usable_cpus
 
-PACKAGES = ("edgebench", "numpy", "tokenizers", "onnxruntime", "ai-edge-litert", "tflite-runtime", "torch", "msgspec")
+PACKAGES = ("numpy", "tokenizers", "onnxruntime", "ai-edge-litert", "tflite-runtime", "torch", "msgspec")
 # instructions that engines choose their kernels by
 FLAGS = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16",
@@ -45,7 +47,7 @@ def facts(root: Path = Path("/")) -> dict[str, Any]:
         "os": _os(root),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {"edgebench": __version__} | {name: _version(name) for name in PACKAGES},
         "power_source": _power_source(root),
         "clock_resolution_ns": _clock_resolution_ns(),
     }
@@ -54,7 +56,9 @@ def facts(root: Path = Path("/")) -> dict[str, Any]:
 def now(root: Path = Path("/")) -> dict[str, Any]:
     """What changes by the minute: load, frequency, temperature, free memory, throttling."""
     return {
+        "monotonic_ns": time.monotonic_ns(),
         "load_average": _load(root),
+        "cpu_stall_us": _cpu_stall(root),
         "freq_hz": _hertz(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq"),
         "temp_c": _temperature(root),
         "memory_available_bytes": _meminfo(root, "MemAvailable"),
@@ -148,8 +152,6 @@ def _power_source(root: Path) -> str | None:
 
 
 def _clock_resolution_ns() -> float:
-    import time
-
     return time.get_clock_info("perf_counter").resolution * 1e9
 
 
@@ -158,6 +160,12 @@ def _load(root: Path) -> float | None:
     if first:
         return float(first)
     return os.getloadavg()[0] if sys.platform == "darwin" and root == Path("/") else None
+
+
+def _cpu_stall(root: Path) -> int | None:
+    """Microseconds since the start in which some process was ready and had no processor (the kernel's pressure stall information)."""
+    found = re.search(r"^some .*total=(\d+)$", _text(root / "proc/pressure/cpu") or "", re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _temperature(root: Path) -> float | None:

@@ -16,15 +16,17 @@ from typing import Any
 Clock = Callable[[], int]
 
 WARM_UP_RUNS, WARM_UP_NS = 10, 500_000_000  # at least so many, and at least so long
-WARM_UP_CAP_NS = 10_000_000_000  # then an unsettled series is taken as it is
 WINDOW = 20  # calls whose medians are compared: always the same inputs, so that only the machine differs
 SETTLED = 0.05
 BLOCK_NS = 200_000_000  # timed calls between two looks at the total: about so long
 BLOCK_CALLS = 1024
 
 
-def warm_up(call: Callable[[Any], Any], inputs: Sequence[Any], *, clock: Clock = time.perf_counter_ns, cap_ns: int = WARM_UP_CAP_NS) -> list[int]:
-    """Call until the medians of two rounds over the same few inputs differ by less than 5 %; every call's ns."""
+def warm_up(call: Callable[[Any], Any], inputs: Sequence[Any], *, cap_ns: int, clock: Clock = time.perf_counter_ns) -> list[int]:
+    """Call until the medians of two rounds over the same few inputs differ by less than 5 %; every call's ns.
+
+    After `cap_ns` an unsettled series is taken as it is.
+    """
     inputs = inputs[:WINDOW]
     samples: list[int] = []
     begin = clock()

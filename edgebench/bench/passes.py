@@ -52,7 +52,7 @@ def _latency(job: Job, pipe: Pipeline, cold: Cold) -> Answer:
     inputs = _inputs(job, pipe)
     sizes = dict(zip(inputs, pipe.task.sizes(inputs), strict=True)) if inputs and isinstance(inputs[0], str) else None
     order = Random(spec.seed).choices(inputs, k=DRAWN)
-    warm = loop.warm_up(pipe, order)
+    warm = loop.warm_up(pipe, order, cap_ns=int(spec.warm_up_cap_s * 1e9))
     samples = loop.steady(pipe, order, min_runs=spec.min_runs, min_time_ns=int(spec.min_time_s * 1e9), expected_ns=int(median(warm)))
     staged = loop.stages(pipe.stages, order[: max(1, min(STAGED, len(samples)))])
     tokens = [sizes[order[place % DRAWN]] for place in range(len(samples))] if sizes else None

@@ -30,12 +30,13 @@ class Effort:
     processes: int
     min_runs: int
     min_time_s: float
+    warm_up_cap_s: float
     examples: int | None
 
 
-QUICK = Effort(processes=1, min_runs=20, min_time_s=1.0, examples=256)
-USUAL = Effort(processes=2, min_runs=50, min_time_s=1.5, examples=872)
-FULL = Effort(processes=5, min_runs=1024, min_time_s=60.0, examples=None)
+QUICK = Effort(processes=1, min_runs=20, min_time_s=1.0, warm_up_cap_s=2.0, examples=256)
+USUAL = Effort(processes=2, min_runs=50, min_time_s=1.5, warm_up_cap_s=3.0, examples=872)
+FULL = Effort(processes=5, min_runs=1024, min_time_s=60.0, warm_up_cap_s=10.0, examples=None)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _spec(ask: Ask, model: str, format: str, precision: str, backend: str, *, th
     return Spec(
         model=model, format=format, precision=precision, backend=backend, threads=threads or ask.threads[0], length=length, profile=ask.profile,
         seed=ask.seed, examples=effort.examples, processes=effort.processes, min_runs=effort.min_runs, min_time_s=effort.min_time_s,
-        allow_code=ask.allow_code, timeout_s=ask.timeout_s,
+        warm_up_cap_s=effort.warm_up_cap_s, allow_code=ask.allow_code, timeout_s=ask.timeout_s,
     )
 
 

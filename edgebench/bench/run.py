@@ -165,8 +165,7 @@ def _record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, An
     if model.labelled.note:
         notes.append(f"{model.labelled.name}: {model.labelled.note}")
     engine = answers[-1].engine if answers else {}
-    loads = [one.before["load_average"] for one in timed if one.before.get("load_average") is not None]
-    notes += checks.remarks(cell.spec, latency, loads, host, engine)
+    notes += checks.remarks(cell.spec, latency, _stalled(timed), host, engine)
     outcome, verdict, reasons = _judged(cell, faults, checks.noise(latency, cell.spec) if latency else [])
     return Record(
         spec=cell.spec, outcome=outcome, verdict=verdict, reasons=reasons, notes=notes,
@@ -200,6 +199,15 @@ def _beside_reference(cell: Cell, accuracy: Accuracy, model: Model, reference: C
         note = f"parity was not measured: {why}; accuracy was judged by the card's own figure, {percent_text(score.value)}"
         return None, checks.faults(accuracy, None, score, tolerance), [note]
     return None, [], [f"unverified: parity was not measured: {why}, and the card has no figure for {accuracy.dataset} with n = {accuracy.n}"]
+
+
+def _stalled(timed: list[Answer]) -> float | None:
+    """The greatest share of a timing process during which some process of this machine had no processor."""
+    shares = [
+        1000 * (one.after["cpu_stall_us"] - one.before["cpu_stall_us"]) / (one.after["monotonic_ns"] - one.before["monotonic_ns"])
+        for one in timed if one.before.get("cpu_stall_us") is not None and one.after.get("cpu_stall_us") is not None
+    ]
+    return max(shares, default=None)
 
 
 def _joined(parts: list[Latency]) -> Latency | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, takewhile
 from statistics import fmean, median, stdev
 
@@ -59,6 +60,7 @@ def supported(samples: Sequence[float], share: float) -> float | None:
     return percentile(samples, share) if over(len(samples), share) >= 1 else None
 
 
+@cache
 def over(n: int, share: float) -> int:
     """The greatest t for which `n` samples with t of them over a limit still support "at most this"; -1: not even t = 0."""
     return sum(1 for _ in takewhile(lambda tail: tail <= RISK, accumulate(_binomial(n, 1 - share)))) - 1
@@ -82,9 +84,7 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple
     Statistics, 3rd ed., 3.2). It speaks of these processes on this machine at this time, not of another day.
     """
     ranked = sorted(samples)
-    tail = (1 - confidence) / 2
-    below = sum(1 for _ in takewhile(lambda share: share <= tail, accumulate(_binomial(len(ranked), 0.5))))
-    place = max(below - 1, 0)
+    place = _median_place(len(ranked), (1 - confidence) / 2)
     return ranked[place], ranked[-1 - place]
 
 
@@ -111,6 +111,12 @@ def drift(samples: Sequence[float]) -> float:
         return 0.0
     first = median(samples[:third])
     return median(samples[-third:]) / first - 1 if first else 0.0
+
+
+@cache
+def _median_place(n: int, tail: float) -> int:
+    below = sum(1 for _ in takewhile(lambda share: share <= tail, accumulate(_binomial(n, 0.5))))
+    return max(below - 1, 0)
 
 
 def _binomial(n: int, share: float) -> Iterator[float]:

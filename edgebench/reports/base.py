@@ -1,0 +1,191 @@
+"""Records -> the texts every report shows: columns, a title, footnotes, and which cell is the fastest.
+
+A report is a module with `render(records) -> str`. It sees records only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from statistics import median
+
+from edgebench.bench import stats
+from edgebench.record import Record
+from edgebench.units import bytes_text, duration_text, percent_text
+
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`weight`: the larger, the sooner it is left out where there is little room; 0 stays."""
+
+    name: str
+    text: Callable[[Record], str]
+    weight: int = 0
+    right: bool = True
+
+
+def model(record: Record) -> str:
+    """The card's name, also where a path was given."""
+    return PurePath(record.spec.model).name.removesuffix(".toml")
+
+
+def timing(record: Record) -> stats.Summary | None:
+    """Of all timed calls, in ns."""
+    samples = record.latency.samples_ns if record.latency else []
+    return stats.summary(samples) if samples else None
+
+
+def first_answer_ns(record: Record) -> float | None:
+    """From before the process's start, the median of its fresh processes."""
+    return median(one.total_ns for one in record.cold) if record.cold else None
+
+
+def fastest(records: Sequence[Record]) -> list[Record]:
+    """For each model and input length, the valid cell with the lowest median; no cell of another verdict is ever it."""
+    best: dict[tuple[str, int | None], tuple[float, Record]] = {}
+    for record in records:
+        time = timing(record)
+        if record.verdict == "valid" and time:
+            race = _race(record)
+            if race not in best or time.median < best[race][0]:
+                best[race] = (time.median, record)
+    return [record for _, record in best.values()]
+
+
+def columns(records: Sequence[Record]) -> list[Column]:
+    """What to show of these records; a column with one value for all of them goes into the title instead."""
+    winners = {id(one) for one in fastest(records)}
+    numbers = {tuple(record.reasons): number for record, number in _reasons(records)}
+
+    def verdict(record: Record) -> str:
+        number = numbers.get(tuple(record.reasons))
+        return f"{record.verdict}{f' [{number}]' if number else ''}{', fastest' if id(record) in winners else ''}"
+
+    shown = [
+        Column("model", model, right=False),
+        Column("engine", lambda one: one.spec.backend, right=False),
+        Column("precision", lambda one: "any" if one.spec.precision == "*" else one.spec.precision, right=False),
+        Column("threads", lambda one: str(one.spec.threads)),
+        Column("length", lambda one: str(one.spec.length or "own")),
+        Column("median", lambda one: _time(one, "median")),
+        Column("p90", lambda one: _time(one, "p90"), weight=2),
+        Column("accuracy", _accuracy),
+        Column("parity", _parity, weight=3),
+        Column("size", lambda one: bytes_text(one.artifact["size_bytes"]) if "size_bytes" in one.artifact else ABSENT, weight=5),
+        Column("peak memory", lambda one: bytes_text(one.memory.peak_bytes) if one.memory else ABSENT, weight=1),
+        Column("first answer", lambda one: duration_text(found) if (found := first_answer_ns(one)) is not None else ABSENT, weight=4),
+        Column("verdict", verdict, right=False),
+    ]
+    return [one for one in shown if one.name not in ("model", "threads", "length") or len({one.text(record) for record in records}) > 1]
+
+
+def title(records: Sequence[Record]) -> list[str]:
+    """What holds for every row: model, labelled set, device, day."""
+    what: list[str] = []
+    models, threads, lengths = ({text(one) for one in records} for text in (model, lambda one: one.spec.threads, lambda one: one.spec.length))
+    if len(models) == 1:
+        what += models
+    if len(threads) == 1:
+        what += [f"{one} thread{'s' if one != 1 else ''}" for one in threads]
+    if len(lengths) == 1:
+        what += [f"inputs of {one} tokens" if one else _lengths(records) for one in lengths]
+    sets = sorted({f"{one.accuracy.metric} on {one.accuracy.dataset} (n = {one.accuracy.n})" for one in records if one.accuracy})
+    where = sorted({_device(one) for one in records if one.host})
+    days = sorted({one.started_at[:16].replace("T", " ") for one in records if one.started_at})
+    return [", ".join(part) for part in ([*what, *sets], [*where, *([f"{days[0]} UTC"] if days else [])]) if part]
+
+
+def footnotes(records: Sequence[Record]) -> list[str]:
+    """The reasons behind every verdict but `valid`, how to read the numbers, and what else a reader should know."""
+    lines = [f"[{number}] {'; '.join(record.reasons)}" for record, number in _reasons(records)]
+    timed = [record for record in records if record.latency]
+    if timed:
+        calls = sorted(len(record.latency.samples_ns) for record in timed if record.latency)
+        processes = sorted({len(record.latency.processes_ns) for record in timed if record.latency})
+        lines.append(
+            f"median and p90: whole calls, input to answer; {_range(calls)} calls in {_range(processes)} fresh process{'es' if processes[-1] > 1 else ''} "
+            f"a cell; p90 by nearest rank, from {stats.minimum(0.9)} calls on"
+        )
+        lines.append("first answer: from before the process starts, files in the cache; accuracy: with its 95 % interval")
+        lines += _ties(timed)
+        lines += _faster_but_noisy(timed)
+        if not fastest(records):
+            lines.append("no cell is valid, so none is called the fastest")
+    return lines + [f"note: {note}" for note in dict.fromkeys(note for record in records for note in record.notes)]
+
+
+def _race(record: Record) -> tuple[str, int | None]:
+    """Cells are compared with those of the same model over inputs of the same length."""
+    return record.spec.model, record.spec.length
+
+
+def _ties(records: Sequence[Record]) -> list[str]:
+    """Valid cells whose interval of the median meets the fastest's."""
+    lines = []
+    for best in fastest(records):
+        mine = timing(best)
+        for other in records:
+            time = timing(other) if other.verdict == "valid" and _race(other) == _race(best) and other is not best else None
+            if mine and time and time.low <= mine.high:
+                lines.append(f"no detectable difference in time between {best.spec.name} and {other.spec.name}")
+    return lines
+
+
+def _faster_but_noisy(records: Sequence[Record]) -> list[str]:
+    """Cells whose median is below the fastest's, but not to be relied on."""
+    lines = []
+    for best in fastest(records):
+        mine = timing(best)
+        for other in records:
+            time = timing(other) if other.verdict == "noisy" and _race(other) == _race(best) else None
+            if mine and time and time.median < mine.median:
+                lines.append(f"{other.spec.name} has a lower median than the fastest valid cell, but is noisy; measure again to know")
+    return lines
+
+
+def _reasons(records: Sequence[Record]) -> list[tuple[Record, int]]:
+    """Records that need a footnote, the first of each set of reasons, numbered."""
+    seen: dict[tuple[str, ...], Record] = {}
+    for record in records:
+        if record.reasons:
+            seen.setdefault(tuple(record.reasons), record)
+    return [(record, number) for number, record in enumerate(seen.values(), start=1)]
+
+
+def _time(record: Record, which: str) -> str:
+    time = timing(record)
+    found = getattr(time, which) if time else None
+    return ABSENT if found is None else duration_text(found)
+
+
+def _accuracy(record: Record) -> str:
+    if not record.accuracy:
+        return ABSENT
+    found = record.accuracy
+    return f"{percent_text(found.value)} ±{100 * max(found.high - found.value, found.value - found.low):.1f}"
+
+
+def _parity(record: Record) -> str:
+    if not record.parity:
+        return ABSENT
+    if record.parity.reference == f"{record.spec.backend} {record.spec.format}/{record.spec.precision}" and record.parity.max_difference == 0:
+        return "reference"
+    return percent_text(record.parity.agreement)
+
+
+def _lengths(records: Sequence[Record]) -> str:
+    tokens = [size for one in records if one.latency and one.latency.tokens for sizes in one.latency.tokens for size in sizes]
+    return f"real inputs of {_range(sorted(tokens))} tokens" if tokens else "real inputs"
+
+
+def _device(record: Record) -> str:
+    host = record.host
+    cores = host.get("usable_cores")
+    return f"{host.get('board') or host.get('cpu') or host.get('machine') or record.spec.profile}{f', {cores} cores' if cores else ''}"
+
+
+def _range(numbers: Sequence[int]) -> str:
+    return str(numbers[0]) if numbers[0] == numbers[-1] else f"{numbers[0]} to {numbers[-1]}"

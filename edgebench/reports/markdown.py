@@ -1,0 +1,33 @@
+"""Records -> a Markdown section: title, table with every column, footnotes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from edgebench.record import Record
+from edgebench.reports.base import columns, fastest, footnotes, title
+
+
+def render(records: Sequence[Record]) -> str:
+    """GitHub-flavoured Markdown; the fastest valid cell is bold and says so."""
+    if not records:
+        return "nothing was measured\n"
+    shown, winners = columns(records), {id(one) for one in fastest(records)}
+    lines = [f"{_safe(line)}\n" for line in title(records)]
+    lines.append(_row([one.name for one in shown]))
+    lines.append(_row(["---:" if one.right else "---" for one in shown]))
+    for record in records:
+        texts = [_safe(one.text(record)) for one in shown]
+        lines.append(_row([f"**{text}**" for text in texts] if id(record) in winners else texts))
+    return "\n".join(lines) + "\n\n" + "".join(f"- {_safe(line)}\n" for line in footnotes(records))
+
+
+def _row(texts: list[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _safe(text: str) -> str:
+    """No character of a name or reason is taken for Markdown or HTML."""
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_|\[\]])", r"\\\1", text)
