@@ -10,9 +10,9 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -22,8 +22,7 @@ Loss = Callable[[Batch], dict[str, Tensor]]
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
-@dataclass(frozen=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long and how fast. `warm_up` is the share of steps with a rising rate; after it the rate falls to 0 in a line,
     or stays where it is with `constant`."""
 

@@ -85,6 +85,9 @@ def read(path: Path) -> Recipe:
 
 def run(recipe: Recipe, data: Data, weights: Path, out: Path, progress: Progress = lambda stage, step, steps, losses: None) -> dict[str, Any]:
     """Train by `recipe` into `out` (teacher.pt, student.pt, result.json) and return what result.json holds."""
+    # Adam's moments of words that do not occur decay into denormal numbers, on which this arithmetic is several times slower;
+    # threads take the setting over from the one that starts them, so it comes before the first of them
+    torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {
         "schema": 1, "recipe": msgspec.to_builtins(recipe), "n_dev": len(data.dev),
