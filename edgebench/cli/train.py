@@ -53,8 +53,9 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     if threads:
         torch.set_num_threads(threads)
     train_set, dev_set = (load(plan.dataset, split, folder=data, offline=offline) for split in ("train", "dev"))
-    weights = fetch_weights(plan.teacher.weights, offline=offline)
-    examples = recipes.Data(*(tokenised(one, weights / "tokenizer.json", plan.max_tokens) for one in (train_set, dev_set)))
+    weights = {one.weights: fetch_weights(one.weights, offline=offline) for one in (plan.teacher, plan.assistant) if one}
+    tokenizer = weights[plan.teacher.weights] / "tokenizer.json"
+    examples = recipes.Data(*(tokenised(one, tokenizer, plan.max_tokens) for one in (train_set, dev_set)))
     for one in (train_set, dev_set):
         click.echo(f"{one.split}: {len(one):,} of {one.name}, {one.source}{f' ({one.note})' if one.note else ''}")
     if done := _claim(folder, plan, examples):

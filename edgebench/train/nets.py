@@ -53,16 +53,17 @@ def build(*, layers: int, hidden: int, heads: int, ffn: int, labels: int, dropou
 
 
 def load_pretrained(folder: Path, *, labels: int) -> BertForSequenceClassification:
-    """The encoder in `folder` (`config.json`, `model.safetensors`) under a fresh classification head."""
+    """The encoder in `folder` (`config.json`, and `model.safetensors` or `model.onnx`) under a fresh classification head.
+
+    A checkpoint without a pooler leaves that as fresh as the head.
+    """
     shape = json.loads((folder / "config.json").read_text())
     net = build(
         layers=shape["num_hidden_layers"], hidden=shape["hidden_size"], heads=shape["num_attention_heads"],
         ffn=shape["intermediate_size"], labels=labels, vocab=shape["vocab_size"],
     )
-    from safetensors.torch import load_file
-
-    weights = {name.removeprefix("bert."): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
-    missing, _ = net.bert.load_state_dict(weights, strict=False)
+    found = _from_onnx(folder / "model.onnx") if (folder / "model.onnx").exists() else _from_safetensors(folder / "model.safetensors")
+    missing = [name for name in net.bert.load_state_dict(found, strict=False).missing_keys if not name.startswith("pooler.")]
     if missing:
         raise ValueError(f"{folder} lacks {len(missing)} of the encoder's tensors, first {missing[0]!r}; expected a BERT checkpoint")
     return net
@@ -78,6 +79,27 @@ def trace(net: BertForSequenceClassification, input_ids: Tensor, attention_mask:
 def parameter_count(net: nn.Module) -> int:
     """Trainable and frozen parameters; a shared tensor counts once."""
     return sum(parameter.numel() for parameter in net.parameters())
+
+
+def _from_safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return {name.removeprefix("bert."): tensor for name, tensor in load_file(path).items()}
+
+
+def _from_onnx(path: Path) -> dict[str, Tensor]:
+    """The weights of a graph that the tracing exporter wrote: parameters kept their names, but a transposed one is known
+    only by its product's, `/encoder/layer.0/attention/self/query/MatMul`."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    found = {one.name: torch.from_numpy(numpy_helper.to_array(one).copy()) for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in found:
+            name = node.name.strip("/").removesuffix("/MatMul").replace("/", ".")
+            found[f"{name}.weight"] = found.pop(node.input[1]).T.contiguous()
+    return found
 
 
 def _with_scores(config: BertConfig) -> BertForSequenceClassification:

@@ -3,7 +3,9 @@
     edgebench train tinybert-sst2 --out runs/tinybert-sst2
 
 The steps are TinyBERT's (arXiv 1909.10351): fine-tune the teacher; the intermediate step on embeddings, hidden states and
-attention scores; the prediction step on the teacher's logits. Started again on the same folder a run goes on where it was.
+attention scores; the prediction step on the teacher's logits. With an assistant, a smaller net fine-tuned likewise, the
+student starts from and imitates the assistant's layers, and the teacher gives the logits (teacher assistants: arXiv 1902.03393).
+Started again on the same folder a run goes on where it was.
 """
 
 from __future__ import annotations
@@ -37,8 +39,8 @@ class Teacher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Student layer m starts from, and imitates, teacher layer `layers[m]` (1-based). `start` is "teacher" (cut out of the
-    fine-tuned teacher) or "random" (its ablation)."""
+    """Student layer m starts from, and imitates, layer `layers[m]` (1-based) of the assistant, or of the teacher if there is
+    none. `start` is "teacher" (cut out of that net) or "random" (its ablation)."""
 
     layers: tuple[int, ...]
     hidden: int
@@ -60,6 +62,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int
     teacher: Teacher
     student: Student
+    assistant: Teacher | None = None
     held_out: int = 2_000
     max_tokens: int = 128
     bf16: bool = False
@@ -83,8 +86,11 @@ def read(path: Path) -> Recipe:
     return recipe
 
 
-def run(recipe: Recipe, data: Data, weights: Path, out: Path, progress: Progress = lambda stage, step, steps, losses: None) -> dict[str, Any]:
-    """Train by `recipe` into `out` (teacher.pt, student.pt, result.json) and return what result.json holds."""
+def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progress: Progress = lambda stage, step, steps, losses: None) -> dict[str, Any]:
+    """Train by `recipe` into `out` (teacher.pt, student.pt, result.json) and return what result.json holds.
+
+    `weights` are the folders of the weights that the recipe names.
+    """
     # Adam's moments of words that do not occur decay into denormal numbers, on which this arithmetic is several times slower;
     # threads take the setting over from the one that starts them, so it comes before the first of them
     torch.set_flush_denormal(True)
@@ -94,19 +100,23 @@ def run(recipe: Recipe, data: Data, weights: Path, out: Path, progress: Progress
         "train_sha256": fingerprint(data.train), "dev_sha256": fingerprint(data.dev),
     }
     training, held_out = hold_out(data.train, recipe.held_out, recipe.seed)
+    tuned: dict[str, BertForSequenceClassification] = {}
+    for name, shape in (("teacher", recipe.teacher), ("assistant", recipe.assistant)):
+        if shape is None:
+            continue
+        torch.manual_seed(recipe.seed)
+        tuned[name] = net = nets.load_pretrained(weights[shape.weights], labels=max(data.train.labels) + 1)
+        spent = _stage(name, _hard_labels(net), net, training, shape.fine_tune, recipe, out, progress)
+        torch.save(net.state_dict(), out / f"{name}.pt")
+        result[name] = {"minutes": spent, "parameters": nets.parameter_count(net), **_scores(net, held_out, data.dev)}
+        net.eval().requires_grad_(False)
+    teacher, imitated = tuned["teacher"], tuned.get("assistant", tuned["teacher"])
+
     torch.manual_seed(recipe.seed)
-    labels = max(data.train.labels) + 1
-
-    teacher = nets.load_pretrained(weights, labels=labels)
-    spent = _stage("teacher", _hard_labels(teacher), teacher, training, recipe.teacher.fine_tune, recipe, out, progress)
-    torch.save(teacher.state_dict(), out / "teacher.pt")
-    result["teacher"] = {"minutes": spent, "parameters": nets.parameter_count(teacher), **_scores(teacher, held_out, data.dev)}
-
-    student = start_student(recipe, teacher, training)
+    student = start_student(recipe, imitated, training)
     result["student_start"] = _scores(student, held_out, data.dev)
-    pair = nn.ModuleDict({"student": student, "project": _projection(student, teacher, training, recipe)})
-    teacher.eval().requires_grad_(False)
-    spent = _stage("intermediate", _intermediate(teacher, pair, recipe.student.layers), pair, training, recipe.student.intermediate, recipe, out, progress)
+    pair = nn.ModuleDict({"student": student, "project": _projection(student, imitated, training, recipe)})
+    spent = _stage("intermediate", _intermediate(imitated, pair, recipe.student.layers), pair, training, recipe.student.intermediate, recipe, out, progress)
     result["intermediate"] = {"minutes": spent, **_scores(student, held_out, data.dev)}
 
     targets = predict_logits(teacher, training, bf16=recipe.bf16)

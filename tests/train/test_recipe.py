@@ -57,7 +57,7 @@ def state(out: Path) -> dict[str, torch.Tensor]:
 def test_a_recipe_runs_end_to_end_and_says_how_its_result_came_about(tmp_path: Path, weights: Path, examples: Examples) -> None:
     data = Data(examples, examples.select(range(40)))
     stages: list[str] = []
-    result = recipe.run(read(tmp_path), data, weights, tmp_path / "out", lambda stage, *_: stages.append(stage))
+    result = recipe.run(read(tmp_path), data, {"none": weights}, tmp_path / "out", lambda stage, *_: stages.append(stage))
     assert json.loads((tmp_path / "out" / "result.json").read_text()) == json.loads(json.dumps(result))
     assert result["recipe"]["seed"] == 5
     assert (result["train_sha256"], result["dev_sha256"], result["n_dev"]) == (fingerprint(data.train), fingerprint(data.dev), 40)
@@ -69,15 +69,15 @@ def test_a_recipe_runs_end_to_end_and_says_how_its_result_came_about(tmp_path: P
 
 def test_an_interrupted_recipe_goes_on_to_the_same_student(tmp_path: Path, weights: Path, examples: Examples) -> None:
     data, plan = Data(examples, examples.select(range(8))), read(tmp_path)
-    recipe.run(plan, data, weights, tmp_path / "whole")
+    recipe.run(plan, data, {"none": weights}, tmp_path / "whole")
 
     def stop(stage: str, *_: object) -> None:
         if stage == "intermediate":
             raise StopHere
 
     with pytest.raises(StopHere):
-        recipe.run(plan, data, weights, tmp_path / "cut", stop)
-    recipe.run(plan, data, weights, tmp_path / "cut")
+        recipe.run(plan, data, {"none": weights}, tmp_path / "cut", stop)
+    recipe.run(plan, data, {"none": weights}, tmp_path / "cut")
     whole, cut = state(tmp_path / "whole"), state(tmp_path / "cut")
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
