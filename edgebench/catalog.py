@@ -61,5 +61,6 @@ def find(kind: str, name: str) -> Path:
         raise UsageError(f"{name} does not exist; give a TOML file or one of {', '.join(paths(kind)) or 'nothing: none are installed'}")
     known = paths(kind)
     if name not in known:
-        raise UsageError(f"there is no {kind.rpartition('/')[2].removesuffix('s')} {name!r}; there are {', '.join(known) or 'none'}.{did_you_mean(name, known)}")
+        noun = kind.rpartition("/")[2].removesuffix("s")
+        raise UsageError(f"there is no {noun} {name!r}; there are {', '.join(known) or 'none'}.{did_you_mean(name, known)}")
     return known[name]

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, BertConfig, BertForSequenceClassification
+from transformers import AttentionInterface, AttentionMaskInterface, BertConfig, BertForSequenceClassification
+from transformers.masking_utils import eager_mask
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def _attention_keeping_scores(
 
 
 AttentionInterface.register("edgebench_scores", _attention_keeping_scores)
+AttentionMaskInterface.register("edgebench_scores", eager_mask)  # without a mask of its own name an attention gets none at all
 
 
 def build(*, layers: int, hidden: int, heads: int, ffn: int, labels: int, dropout: float = 0.1, vocab: int = 30_522) -> BertForSequenceClassification:

@@ -114,6 +114,7 @@ def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progres
 
     torch.manual_seed(recipe.seed)
     student = start_student(recipe, imitated, training)
+    result["heads"] = student.config.num_attention_heads
     result["student_start"] = _scores(student, held_out, data.dev)
     pair = nn.ModuleDict({"student": student, "project": _projection(student, imitated, training, recipe)})
     spent = _stage("intermediate", _intermediate(imitated, pair, recipe.student.layers), pair, training, recipe.student.intermediate, recipe, out, progress)
