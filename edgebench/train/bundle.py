@@ -1,0 +1,145 @@
+"""A finished run (`student.pt`, `result.json`) -> a folder that `load` and `bench` take: files, tokenizer and card.
+
+Every file is compared with the net it came from on real padded sentences before the card is written, and each variant's
+accuracy is measured through the pipeline that an app calls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tomli_w
+import torch
+from transformers import BertForSequenceClassification
+
+from edgebench.errors import CardError, EngineError
+from edgebench.models.card import Card, File, Score, Tolerance, Variant
+from edgebench.models.data import Labelled
+from edgebench.train import nets
+from edgebench.train.data import collate, tokenised
+from edgebench.train.export import BACKENDS, Exported, Parity, export, parity
+from edgebench.train.recipe import Recipe
+
+# what a variant may lose beside the reference: fp32 is the same arithmetic in another order, int8 is not
+TOLERANCE = {"fp32": Tolerance(difference=1e-3, agreement=0.995, accuracy_loss=0.005), "int8": Tolerance(agreement=0.97, accuracy_loss=0.01)}
+COMPARED = 256  # sentences
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a recipe left in its folder."""
+
+    recipe: Recipe
+    result: dict[str, Any]
+    net: BertForSequenceClassification
+
+
+def read_run(folder: Path) -> Run:
+    """The student of a finished run; CardError if the run is not finished, or the folder holds something else."""
+    try:
+        result = json.loads((folder / "result.json").read_text())
+        recipe = msgspec.convert(result["recipe"], Recipe)
+        heads = int(result["heads"])
+        weights = torch.load(folder / "student.pt", weights_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise CardError(f"{folder} is no finished run ({error}); expected student.pt and result.json, as `edgebench train` leaves them") from error
+    shape = recipe.student
+    net = nets.build(
+        layers=len(shape.layers), hidden=shape.hidden, heads=heads, ffn=shape.ffn,
+        labels=weights["classifier.weight"].shape[0], vocab=weights["bert.embeddings.word_embeddings.weight"].shape[0],
+    )
+    net.load_state_dict(weights)
+    return Run(recipe, result, net.eval())
+
+
+def bundle(
+    run: Run, into: Path, tokenizer: Path, labelled: Labelled, *, formats: Sequence[str], precisions: Sequence[str],
+    tell: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Write `into`/NAME.toml and its files; return the card's path. `labelled` is what accuracy is measured on."""
+    name = run.recipe.name
+    folder = into / name
+    written = export(run.net, folder, formats=formats, precisions=precisions, progress=tell)
+    write_tokenizer(tokenizer, folder / "tokenizer.json", run.recipe.max_tokens)
+    examples = tokenised(labelled, folder / "tokenizer.json", run.recipe.max_tokens)
+    rows = range(min(COMPARED, len(examples)))
+    batches = [(one.ids, one.mask) for one in (collate(examples, rows[at:at + 4]) for at in range(0, len(rows), 4))]
+    for one in written:
+        close = parity(run.net, one, batches)
+        tell(f"{one.name}: {close.agreement:.1%} of {close.n} answers are the net's, no probability is further than {close.difference:.2g}")
+        _check(one, close)
+    path = into / f"{name}.toml"
+    card = _card(run, written, folder, labelled)
+    write_card(card, path)
+    scored = tuple(msgspec.structs.replace(variant, accuracy=_score(path, variant, labelled)) for variant in card.variants)
+    for variant in scored:
+        if variant.accuracy:
+            tell(f"{variant.name}: accuracy {variant.accuracy.value:.2%} on {labelled.name}, n = {variant.accuracy.n}")
+    write_card(msgspec.structs.replace(card, variants=scored), path)
+    return path
+
+
+def write_tokenizer(source: Path, path: Path, max_tokens: int) -> None:
+    """The tokenizer without padding, and with truncation at `max_tokens`: sentence encoders ship theirs set to something else."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(source))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    tokenizer.save(str(path), pretty=False)
+
+
+def write_card(card: Card, path: Path) -> None:
+    """The card as TOML, without what is at its default."""
+    data = msgspec.to_builtins(card)
+    for variant in data["variants"]:
+        if variant["accuracy"] is None:
+            del variant["accuracy"]
+    path.write_text(tomli_w.dumps({key: value for key, value in data.items() if value not in (None, {})}))
+
+
+def _check(one: Exported, close: Parity) -> None:
+    allowed = TOLERANCE[one.precision]
+    if close.difference > allowed.difference or close.agreement < allowed.agreement:
+        raise EngineError(
+            f"{one.path.name} disagrees with the net it was made from: {close.agreement:.1%} equal answers, probabilities up to {close.difference:.3g} apart; "
+            f"expected {allowed.agreement:.1%} and {allowed.difference:g}; the converter or the engine is at fault: try other versions of them"
+        )
+
+
+def _card(run: Run, written: Sequence[Exported], folder: Path, labelled: Labelled) -> Card:
+    recipe, result = run.recipe, run.result
+    variants = tuple(Variant(format=one.format, precision=one.precision, **_file(folder, one.path)) for one in written)
+    reference = next((one.name for one in variants if one.precision == "fp32"), variants[0].name)
+    made_by = {
+        "recipe": recipe.name, "seed": recipe.seed, "teacher": recipe.teacher.weights, "assistant": recipe.assistant.weights if recipe.assistant else None,
+        "teacher_accuracy": round(result["teacher"]["accuracy_dev"], 4), "student_accuracy": round(result["student"]["accuracy_dev"], 4),
+        "trained_on": f"{recipe.dataset}, sha256 {result['train_sha256'][:16]}", "exported": f"{datetime.now(UTC):%Y-%m-%d}, torch {torch.__version__}",
+    }
+    return Card(
+        schema=1, name=recipe.name, task=recipe.task, about=recipe.about, licence="Apache-2.0", source=f"trained by edgebench, recipe {recipe.name}",
+        labels=labelled.label_names, dataset=recipe.dataset, reference=reference, variants=variants,
+        files={"tokenizer": File(**_file(folder, folder / "tokenizer.json"))},
+        preprocess={"max_tokens": recipe.max_tokens}, tolerance={one: TOLERANCE[one] for one in dict.fromkeys(variant.precision for variant in variants)},
+        parameters=nets.parameter_count(run.net), made_by={key: value for key, value in made_by.items() if value is not None},
+    )
+
+
+def _file(folder: Path, path: Path) -> dict[str, Any]:
+    return {"file": f"{folder.name}/{path.name}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "size_bytes": path.stat().st_size}
+
+
+def _score(card: Path, variant: Variant, labelled: Labelled) -> Score:
+    """Through the call that an app makes, one sentence at a time."""
+    from edgebench.pipeline import load
+
+    with load(str(card), backend=BACKENDS[variant.format], precision=variant.precision, allow_code=True) as pipe:
+        metric = pipe.task.score([pipe(text) for text in labelled.texts], labelled.references)
+    return Score(dataset=labelled.name, n=metric.n, value=round(metric.value, 6), low=round(metric.low, 6), high=round(metric.high, 6))

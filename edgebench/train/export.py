@@ -1,0 +1,194 @@
+"""A trained BERT classifier -> files for every engine: ONNX, TFLite and TorchScript, each in fp32 and int8.
+
+    written = export(net, Path("models/tinybert-sst2"))     # tinybert-sst2-fp32.onnx, ..., tinybert-sst2-int8.pt
+    parity(net, written[1], batches)                        # how far the file is from the net, through its engine
+
+All files come from one plain module, `Classifier`; how each format is written is in `export_onnx`, `export_tflite` and
+`export_torchscript`, which import their libraries only when called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import BertForSequenceClassification
+
+from edgebench import plugins
+from edgebench.backends.base import Options, Session
+from edgebench.errors import MissingError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Write = Callable[[nn.Module, Path, str, Sequence[int]], None]
+
+SUFFIXES = {"onnx": ".onnx", "tflite": ".tflite", "torchscript": ".pt"}
+BACKENDS = {"onnx": "onnxruntime", "tflite": "tflite", "torchscript": "torchscript"}
+PRECISIONS = ("fp32", "int8")
+MASKED = -1e4  # added to the scores of padding: exp() of it is 0 in float32 and float16, and it is finite in both
+
+
+@dataclass(frozen=True)
+class Exported:
+    """One file of a model."""
+
+    format: str
+    precision: str
+    path: Path
+    sha256: str
+    size_bytes: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.format}/{self.precision}"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far a file's answers are from the net's on `n` sentences: the largest absolute difference of any probability,
+    and the share of equal predictions."""
+
+    difference: float
+    agreement: float
+    n: int
+
+
+class Classifier(nn.Module):
+    """The net's forward pass in plain operations: (B, S) ids and their 1/0 mask -> (B, C) logits.
+
+    Shares the net's parameters. Tracing the library's own modules leaves a gather of token types and a mask that some
+    converters lose; here positions and token type 0 are one table, cut at the length, and the mask is an explicit addition.
+    """
+
+    def __init__(self, net: BertForSequenceClassification) -> None:
+        super().__init__()
+        table = net.bert.embeddings
+        self.words = table.word_embeddings
+        self.places = nn.Buffer((table.position_embeddings.weight + table.token_type_embeddings.weight[0]).detach().clone())
+        self.norm = table.LayerNorm
+        self.layers = net.bert.encoder.layer
+        self.pooler = net.bert.pooler.dense
+        self.classifier = net.classifier
+        self.heads = net.config.num_attention_heads
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        x = self.norm(self.words(input_ids) + self.places[: input_ids.shape[1]])
+        mask = ((1.0 - attention_mask.to(x.dtype)) * MASKED)[:, None, None, :]
+        for layer in self.layers:
+            attention, output = layer.attention.self, layer.attention.output
+            query, key, value = (self._split(project(x)) for project in (attention.query, attention.key, attention.value))
+            weights = torch.softmax(query @ key.transpose(-1, -2) * attention.scaling + mask, dim=-1)
+            x = output.LayerNorm(x + output.dense((weights @ value).transpose(1, 2).reshape(x.shape)))
+            x = layer.output.LayerNorm(x + layer.output.dense(nn.functional.gelu(layer.intermediate.dense(x))))
+        logits: Tensor = self.classifier(torch.tanh(self.pooler(x[:, 0])))
+        return logits
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B, S, width) -> (B, heads, S, width / heads)."""
+        return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+
+
+def export(
+    net: BertForSequenceClassification, folder: Path, *, formats: Sequence[str] = tuple(SUFFIXES), precisions: Sequence[str] = PRECISIONS,
+    lengths: Sequence[int] = (32, 64, 128), progress: Callable[[str], None] = lambda name: None,
+) -> list[Exported]:
+    """Write `net` into `folder` as {folder's name}-{precision}{suffix}, one file for each format and precision.
+
+    `lengths` are the sequence lengths of a TFLite file; the others take any length. A file appears whole or not at all.
+    """
+    longest = net.config.max_position_embeddings
+    if not lengths or not 1 <= min(lengths) <= max(lengths) <= longest:
+        raise UsageError(f"lengths are {', '.join(map(str, lengths)) or 'empty'}; expected whole numbers from 1 to {longest}, the positions the net knows")
+    for asked, known, noun in [*((one, tuple(SUFFIXES), "format") for one in formats), *((one, PRECISIONS, "precision") for one in precisions)]:
+        if asked not in known:
+            raise UsageError(f"there is no {noun} {asked!r} to export to; there are {', '.join(known)}.{did_you_mean(asked, known)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    module = Classifier(net).eval()
+    written = []
+    for form in formats:
+        write = _writer(form)
+        for precision in precisions:
+            progress(f"{form}/{precision}")
+            path = folder / f"{folder.name}-{precision}{SUFFIXES[form]}"
+            with _whole(path) as part, torch.no_grad():
+                write(module, part, precision, sorted(lengths))
+            written.append(Exported(form, precision, path, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size))
+    return written
+
+
+def parity(net: BertForSequenceClassification, exported: Exported, batches: Iterable[tuple[Tensor, Tensor]]) -> Parity:
+    """Run the same padded (ids, mask) batches through `net` and, in its engine, through the file."""
+    batches = list(batches)
+    net.eval()
+    with torch.no_grad():
+        wanted = np.concatenate([torch.softmax(net(input_ids=ids, attention_mask=mask).logits, dim=-1).numpy() for ids, mask in batches])
+    found = probabilities(exported, batches)
+    return Parity(float(np.abs(found - wanted).max()), float((found.argmax(1) == wanted.argmax(1)).mean()), len(wanted))
+
+
+def probabilities(exported: Exported, batches: Iterable[tuple[Tensor, Tensor]]) -> NDArray[np.float32]:
+    """(n, C): the file's answers to (ids, mask) batches, in its engine with one thread."""
+    session = plugins.get("backends", BACKENDS[exported.format]).open(exported.path, Options(threads=1))
+    try:
+        rows = [_logits(session, ids.numpy(), mask.numpy()) for ids, mask in batches]
+    finally:
+        session.close()
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True)) if (logits := np.concatenate(rows)).size else logits
+    answers: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
+    return answers
+
+
+def _logits(session: Session, ids: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+    """Any batch through any session: one row at a time, padded to its length, where the file fixes both."""
+    types = {spec.name: spec.dtype for spec in session.inputs}
+    if not session.lengths:
+        return session.run({"input_ids": ids.astype(types["input_ids"]), "attention_mask": mask.astype(types["attention_mask"])})["logits"]
+    answers = []
+    for row, real in zip(ids, mask, strict=True):
+        used = int(real.sum())
+        width = next((length for length in session.lengths if length >= used), None)
+        if width is None:
+            raise UsageError(f"a sentence has {used} tokens, the file takes at most {session.lengths[-1]}; export it with a longer length")
+        feeds = {name: np.zeros((1, width), dtype=types[name]) for name in ("input_ids", "attention_mask")}
+        feeds["input_ids"][0, :used] = row[:used]
+        feeds["attention_mask"][0, :used] = 1
+        answers.append(session.run(feeds)["logits"])
+    return np.concatenate(answers)
+
+
+def _writer(form: str) -> Write:
+    """The format's own module; its libraries are looked for now, before anything long starts."""
+    try:
+        if form == "onnx":
+            from edgebench.train import export_onnx
+
+            return export_onnx.writer()
+        if form == "tflite":
+            from edgebench.train import export_tflite
+
+            return export_tflite.writer()
+        from edgebench.train import export_torchscript
+
+        return export_torchscript.write
+    except ImportError as error:
+        raise MissingError(f"export to {form} needs {error.name or error}, which cannot be imported ({error}); install edgebench[export]") from error
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A place to write in; what lies there at the end becomes `path` in one step."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as scratch:
+        part = Path(scratch) / path.name
+        yield part
+        part.chmod(0o644)
+        os.replace(part, path)

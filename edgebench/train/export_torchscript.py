@@ -1,0 +1,81 @@
+"""A Classifier -> a TorchScript file with dynamic batch and length, in fp32 or with dynamic int8, that names its tensors.
+
+int8: weights of 7 bits, one scale for each output channel, and activations of 8 bits, one scale for a whole tensor. torch's
+default is the other way round (weights of 8, activations of 7), which lost twice as much. Seven bits on one side keep the
+sum of two products within 16 bits, on which x86 processors without VNNI rely. The word table is uint8, one scale for each word.
+The file loads where the int8 engine is x86, fbgemm, onednn or qnnpack: weights are packed for it when they are read.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+DEBUG = ".debug_pkl"
+
+
+def write(module: nn.Module, path: Path, precision: str, lengths: Sequence[int]) -> None:
+    """Write `module` to `path`. `lengths` do not matter: the program takes any."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch 2.9 and later call torch.jit and torch.ao.quantization deprecated at every use
+        program = _trace(module if precision == "fp32" else quantized(module))
+        traced = path.with_suffix(".traced.pt")
+        torch.jit.save(program, str(traced), _extra_files={"edgebench.json": json.dumps(_tensors(program))})
+    _without_debug(traced, path)
+    traced.unlink()
+
+
+def quantized(module: nn.Module) -> nn.Module:
+    """A copy of `module` with int8 Linears and a uint8 word table."""
+    from torch.ao import quantization
+
+    weights = quantization.PerChannelMinMaxObserver.with_args(dtype=torch.qint8, qscheme=torch.per_channel_symmetric, quant_min=-64, quant_max=63)
+    linear = quantization.QConfig(activation=quantization.default_dynamic_quant_observer, weight=weights)
+    how = {nn.Linear: linear, nn.Embedding: quantization.float_qparams_weight_only_qconfig}
+    kinds = {nn.Linear: _linear(), nn.Embedding: torch.ao.nn.quantized.Embedding}
+    swapped: nn.Module = quantization.quantize_dynamic(copy.deepcopy(module), how, mapping=kinds)
+    return swapped
+
+
+def _linear() -> type[nn.Module]:
+    """torch's dynamic int8 Linear with activations of 8 bits; torch itself always takes 7 (`reduce_range`)."""
+
+    class Linear(torch.ao.nn.quantized.dynamic.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = torch.ops.quantized.linear_dynamic(x, self._packed_params._packed_params, False)
+            return out
+
+    return Linear
+
+
+def _trace(module: nn.Module) -> Any:
+    """Traced on one shape, checked on another."""
+    short, long = torch.ones(2, 7, dtype=torch.int64), torch.ones(3, 19, dtype=torch.int64)
+    return torch.jit.trace(module, (short, short), check_inputs=[(long, long)])
+
+
+def _tensors(program: Any) -> dict[str, list[dict[str, Any]]]:
+    ids = torch.ones(1, 4, dtype=torch.int64)
+    labels = program(ids, ids).shape[1]
+    return {
+        "inputs": [{"name": name, "dtype": "int64", "shape": [None, None]} for name in ("input_ids", "attention_mask")],
+        "outputs": [{"name": "logits", "dtype": "float32", "shape": [None, labels]}],
+    }
+
+
+def _without_debug(source: Path, path: Path) -> None:
+    """Copy the archive without its debug records: they name the folders of the machine that wrote it."""
+    reader = torch._C.PyTorchFileReader(str(source))
+    writer = torch._C.PyTorchFileWriter(str(path))
+    for name in reader.get_all_records():
+        if not name.endswith(DEBUG) and name not in ("version", "byteorder", ".data/serialization_id"):
+            data = reader.get_record(name)
+            writer.write_record(name, data, len(data))
+    writer.write_end_of_file()
