@@ -67,7 +67,8 @@ from fastembed.common.model_description import PoolingType, ModelSource
 folder = pathlib.Path({str(checkpoint)!r})
 if not (folder / "model.onnx").exists():
     shutil.copyfile({str(onnx_file)!r}, folder / "model.onnx")
-    (folder / "special_tokens_map.json").write_text(json.dumps({{"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]"}}))
+    special = {{name + "_token": "[" + name.upper() + "]" for name in ("pad", "cls", "sep", "unk")}}
+    (folder / "special_tokens_map.json").write_text(json.dumps(special))
 TextEmbedding.add_custom_model(model="same", pooling=PoolingType.DISABLED, normalization=False, sources=ModelSource(hf="none/none"), dim=2, model_file="model.onnx")
 print(next(iter(TextEmbedding(model_name="same", specific_model_path=str(folder), threads=1).embed([{text!r}]))))
 """
