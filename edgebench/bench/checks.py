@@ -27,7 +27,7 @@ def compare(found: Accuracy, reference: Accuracy, name: str) -> Parity:
     )
 
 
-def faults(found: Accuracy, parity: Parity | None, expected: Accuracy | Score | None, tolerance: Tolerance) -> list[str]:
+def faults(found: Accuracy, parity: Parity | None, expected: Accuracy | Score | None, tolerance: Tolerance, spec: Spec) -> list[str]:
     """Why the cell must not count. `expected` is the reference's accuracy on the same examples, measured now or on the card."""
     reasons = []
     if parity and parity.max_difference > tolerance.difference:
@@ -38,12 +38,12 @@ def faults(found: Accuracy, parity: Parity | None, expected: Accuracy | Score | 
     if parity and parity.agreement < tolerance.agreement:
         reasons.append(
             f"{percent_text(parity.agreement)} of {parity.n} answers agree with {parity.reference}, "
-            f"the card asks for {percent_text(tolerance.agreement)}; {_what_helps(found.n)}"
+            f"the card asks for {percent_text(tolerance.agreement)}; {_what_helps(found.n, spec.examples)}"
         )
     if expected and found.value < expected.value - tolerance.accuracy_loss - 1e-9:
         reasons.append(
             f"{found.metric} is {percent_text(found.value)} on {found.n} examples, {percent_text(expected.value - found.value)} below the reference; "
-            f"the card allows {percent_text(tolerance.accuracy_loss)}; {_what_helps(found.n)}"
+            f"the card allows {percent_text(tolerance.accuracy_loss)}; {_what_helps(found.n, spec.examples)}"
         )
     return reasons
 
@@ -87,10 +87,13 @@ def remarks(spec: Spec, latency: Latency | None, stalled: float | None, host: di
     return notes
 
 
-def _what_helps(n: int) -> str:
-    if n < FEW:
+def _what_helps(n: int, asked: int | None) -> str:
+    """`asked` examples at most were to be taken, None: all; where fewer came the set has no more."""
+    if n >= FEW:
+        return "the conversion lost it: export again, or take another precision"
+    if n == asked:
         return "with so few examples one answer weighs much: take more with --examples"
-    return "the conversion lost it: export again, or take another precision"
+    return f"one answer weighs much in a set of {n}: give a larger one with --data or --fetch"
 
 
 def _why_drift(drift: float) -> str:

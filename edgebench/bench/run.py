@@ -191,13 +191,13 @@ def _beside_reference(cell: Cell, accuracy: Accuracy, model: Model, reference: C
     if reference and reference.accuracy:
         name = f"{reference.spec.backend} {model.card.reference}"
         parity = checks.compare(accuracy, reference.accuracy, name)
-        return parity, checks.faults(accuracy, parity, reference.accuracy, tolerance), []
+        return parity, checks.faults(accuracy, parity, reference.accuracy, tolerance, cell.spec), []
     why = f"the reference {model.card.reference} could not be run: {reference.error if reference else 'no engine here opens it'}"
     format, _, precision = model.card.reference.partition("/")
     score: Score | None = checks.recorded(accuracy, model.card.variant(format, precision).accuracy)
     if score:
         note = f"parity was not measured: {why}; accuracy was judged by the card's own figure, {percent_text(score.value)}"
-        return None, checks.faults(accuracy, None, score, tolerance), [note]
+        return None, checks.faults(accuracy, None, score, tolerance, cell.spec), [note]
     return None, [], [f"unverified: parity was not measured: {why}, and the card has no figure for {accuracy.dataset} with n = {accuracy.n}"]
 
 

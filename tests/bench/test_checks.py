@@ -1,0 +1,199 @@
+"""Every reason for a verdict, when it appears and when it does not, and what it advises given the options in use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgebench.bench import checks
+from edgebench.models.card import Score, Tolerance
+from edgebench.record import Accuracy, Latency, Parity, Spec
+
+
+def spec(**options: Any) -> Spec:
+    return Spec(model="bag", format="onnx", precision="int8", backend="onnxruntime", **options)
+
+
+def accuracy(value: float = 0.9, n: int = 1000, predictions: str = "", probabilities: list[list[float]] | None = None) -> Accuracy:
+    """`predictions` of single letters."""
+    return Accuracy(
+        metric="accuracy", value=value, low=0, high=1, interval="Wilson 95 %", n=n, dataset="sst2", dataset_sha256="", dataset_source="",
+        predictions=list(predictions), probabilities=probabilities or [],
+    )
+
+
+def parity(**found: Any) -> Parity:
+    return Parity(**{"reference": "onnxruntime onnx/fp32", "n": 1000, "max_difference": 0.0, "agreement": 1.0} | found)
+
+
+def latency(*processes: list[int]) -> Latency:
+    return Latency(processes_ns=list(processes), warm_up_ns=[[]] * len(processes), tokens=None, stages_ns={})
+
+
+# parity
+
+
+def test_agreement_and_the_largest_difference_are_exact() -> None:
+    mine = accuracy(predictions="ppnn", probabilities=[[0.25, 0.75], [0.5, 0.5], [1.0, 0.0], [0.75, 0.25]])
+    reference = accuracy(predictions="ppnp", probabilities=[[0.25, 0.75], [0.25, 0.75], [1.0, 0.0], [0.375, 0.625]])
+    assert checks.compare(mine, reference, "ref") == Parity(reference="ref", n=4, agreement=0.75, max_difference=0.375)
+
+
+def test_equal_answers_agree_wholly() -> None:
+    same = accuracy(predictions="pn", probabilities=[[0.1, 0.9], [0.8, 0.2]])
+    assert checks.compare(same, same, "ref") == Parity(reference="ref", n=2, agreement=1.0, max_difference=0.0)
+
+
+def test_answers_to_other_numbers_of_examples_are_not_compared() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        checks.compare(accuracy(predictions="p", probabilities=[[1.0]]), accuracy(predictions="pp", probabilities=[[1.0]] * 2), "ref")
+
+
+# invalid
+
+
+def test_within_every_tolerance_there_is_no_fault() -> None:
+    limits = Tolerance(difference=0.05, agreement=0.99, accuracy_loss=0.01)
+    assert checks.faults(accuracy(0.91), parity(max_difference=0.05, agreement=0.99), accuracy(0.92), limits, spec()) == []
+
+
+def test_a_probability_too_far_off_is_a_fault() -> None:
+    found = checks.faults(accuracy(), parity(max_difference=0.0514), accuracy(), Tolerance(difference=0.05), spec())
+    assert found == [
+        "a probability differs by 0.051 from onnxruntime onnx/fp32, the card allows 0.05; the conversion or a kernel is wrong: export again"
+    ]
+
+
+def test_too_few_equal_answers_are_a_fault() -> None:
+    found = checks.faults(accuracy(), parity(agreement=0.978), accuracy(), Tolerance(agreement=0.98), spec())
+    assert found == [
+        "97.8 % of 1000 answers agree with onnxruntime onnx/fp32, the card asks for 98.0 %; "
+        "the conversion lost it: export again, or take another precision"
+    ]
+
+
+def test_accuracy_lost_beyond_the_tolerance_is_a_fault() -> None:
+    found = checks.faults(accuracy(0.905), parity(), accuracy(0.92), Tolerance(accuracy_loss=0.01), spec())
+    assert found == [
+        "accuracy is 90.5 % on 1000 examples, 1.5 % below the reference; the card allows 1.0 %; "
+        "the conversion lost it: export again, or take another precision"
+    ]
+
+
+def test_a_gain_in_accuracy_is_no_fault() -> None:
+    assert checks.faults(accuracy(0.95), parity(), accuracy(0.92), Tolerance(accuracy_loss=0.0), spec()) == []
+
+
+def test_without_a_reference_the_cards_figure_judges() -> None:
+    score = Score("sst2", 1000, 0.92, 0.9, 0.94)
+    assert checks.faults(accuracy(0.91), None, score, Tolerance(), spec()) == []
+    assert len(checks.faults(accuracy(0.90), None, score, Tolerance(), spec())) == 1
+
+
+def test_with_nothing_to_compare_there_is_no_fault() -> None:
+    assert checks.faults(accuracy(0.1), None, None, Tolerance(), spec()) == []
+
+
+def test_every_fault_is_told() -> None:
+    limits = Tolerance(difference=0.05, agreement=0.98, accuracy_loss=0.01)
+    assert len(checks.faults(accuracy(0.5), parity(max_difference=1.0, agreement=0.5), accuracy(0.9), limits, spec())) == 3
+
+
+def test_of_few_drawn_examples_more_may_help() -> None:
+    (found,) = checks.faults(accuracy(0.8, n=256), None, accuracy(0.9), Tolerance(), spec(examples=256))
+    assert found.endswith("; with so few examples one answer weighs much: take more with --examples")
+
+
+@pytest.mark.parametrize("asked", [872, None])
+def test_more_examples_are_not_advised_where_the_set_has_no_more(asked: int | None) -> None:
+    (found,) = checks.faults(accuracy(0.8, n=252), None, accuracy(0.9), Tolerance(), spec(examples=asked))
+    assert found.endswith("; one answer weighs much in a set of 252: give a larger one with --data or --fetch")
+
+
+def test_the_cards_figure_counts_only_for_the_very_set() -> None:
+    score = Score("sst2", 1000, 0.92, 0.9, 0.94)
+    assert checks.recorded(accuracy(n=1000), score) is score
+    assert checks.recorded(accuracy(n=999), score) is None
+    assert checks.recorded(accuracy(), Score("other", 1000, 0.92, 0.9, 0.94)) is None
+    assert checks.recorded(accuracy(), None) is None
+
+
+# noisy
+
+
+def test_a_constant_time_is_not_noisy() -> None:
+    assert checks.noise(latency([100] * 60, [100] * 60), spec()) == []
+
+
+def test_processes_that_differ_by_more_than_a_tenth_are_noisy() -> None:
+    assert checks.noise(latency([100] * 100, [111] * 20), spec()) == [
+        "2 processes have medians between 100 ns and 111 ns; "
+        "other work or a changing clock is likely: close other programs, and measure longer with --full"
+    ]
+
+
+def test_processes_that_differ_by_a_tenth_are_not() -> None:
+    assert checks.noise(latency([100] * 100, [110] * 20), spec()) == []
+
+
+def test_a_median_that_is_not_known_well_is_noisy() -> None:
+    assert checks.noise(latency([100, 120] * 60), spec()) == ["the median lies anywhere from 100 ns to 120 ns; measure longer with --full"]
+
+
+def test_a_median_known_within_five_percent_each_way_is_not() -> None:
+    assert checks.noise(latency([100, 110] * 60), spec()) == []
+
+
+def test_a_time_that_rises_in_every_process_is_noisy() -> None:
+    rising = [100] * 20 + [105] * 20 + [112] * 20
+    assert checks.noise(latency(rising, rising), spec()) == [
+        "the time rose by 12% while it was measured; heat or other work is likely: let the device settle, and measure longer with --full"
+    ]
+
+
+def test_a_time_that_falls_in_every_process_is_noisy() -> None:
+    falling = [100] * 20 + [95] * 20 + [88] * 20
+    assert checks.noise(latency(falling), spec()) == [
+        "the time fell by 12% while it was measured; the warm-up was too short or other work ended: let the device settle, and measure longer with --full"
+    ]
+
+
+@pytest.mark.parametrize("other", [[105] * 60, [112] * 20 + [105] * 20 + [100] * 20, [100] * 20 + [105] * 20 + [109] * 20])
+def test_a_drift_that_not_every_process_shares_is_chance(other: list[int]) -> None:
+    assert checks.noise(latency([100] * 20 + [105] * 20 + [112] * 20, other), spec()) == []
+
+
+def test_who_measured_for_long_already_is_not_told_to_measure_longer() -> None:
+    found = checks.noise(latency([100, 120] * 50, [200] * 100), spec(min_time_s=60.0))
+    assert len(found) == 2
+    assert all(one.endswith("measure on a quieter machine") for one in found)
+
+
+# remarks
+
+
+def remarks(**found: Any) -> list[str]:
+    usual: dict[str, Any] = {"latency": None, "stalled": None, "host": {}, "engine": {}}
+    return checks.remarks(**{"spec": spec(threads=2)} | usual | found)
+
+
+def test_nothing_known_is_nothing_to_remark() -> None:
+    assert remarks() == []
+    assert remarks(stalled=0.2, host={"usable_cores": 2, "clock_resolution_ns": 1.0}, engine={"threads": 2}, latency=latency([100] * 9)) == []
+
+
+def test_other_work_beside_the_timing_is_remarked() -> None:
+    assert remarks(stalled=0.21) == ["other work ran beside the timing: for more than 20% of it some process waited for a processor"]
+
+
+def test_more_threads_than_cores_are_remarked() -> None:
+    assert remarks(host={"usable_cores": 1}) == ["2 threads share 1 usable cores"]
+
+
+def test_an_engine_that_used_other_threads_is_remarked() -> None:
+    assert remarks(engine={"threads": 1}) == ["2 threads were asked for, the engine used 1"]
+
+
+def test_a_call_too_short_for_the_clock_is_remarked() -> None:
+    assert remarks(latency=latency([99] * 9), host={"clock_resolution_ns": 1.0}) == ["a call takes less than 100 steps of the clock (1.00 ns each)"]
