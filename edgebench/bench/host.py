@@ -91,7 +91,7 @@ def _cpu(root: Path, cpuinfo: str) -> str | None:
     parts = re.findall(r"^CPU part\s*:\s*(\w+)$", cpuinfo, re.MULTILINE)
     if parts:
         return " + ".join(f"{parts.count(part)}x {ARM_PARTS.get(part, f'ARM part {part}')}" for part in sorted(set(parts)))
-    return platform.processor() or None
+    return platform.processor() or None if sys.platform == "darwin" and root == Path("/") else None
 
 
 # MIDR part numbers of Arm Ltd. (Arm's technical reference manuals, register MIDR_EL1)

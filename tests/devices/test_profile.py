@@ -1,0 +1,60 @@
+"""The shipped profiles, and what is said of one with a mistake in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgebench import catalog, plugins
+from edgebench.devices import profile as profiles
+from edgebench.errors import CardError
+
+LEAST = 'schema = 1\nname = "desk"\nabout = "a desk"\nreach = "local"\n'
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "desk.toml").write_text(text)
+    return folder / "desk.toml"
+
+
+def test_this_machine_is_reached_locally_and_takes_one_thread() -> None:
+    found = profiles.read(catalog.shipped_folder("devices") / "host.toml")
+    assert (found.name, found.reach, found.threads, found.cores, found.limits) == ("host", "local", (1,), None, {})
+
+
+def test_the_raspberry_pi_has_its_limits_and_their_sources() -> None:
+    found = profiles.read(catalog.shipped_folder("devices") / "raspberry-pi-5.toml")
+    assert (found.cores, found.threads, found.memory_bytes[0]) == (4, (1, 4), 2 << 30)
+    assert found.limits == {"soft_throttle_temp_c": 80, "throttle_temp_c": 85, "freq_max_hz": 2_400_000_000}
+    assert found.sources
+
+
+@pytest.mark.parametrize("path", sorted(catalog.shipped_folder("devices").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_shipped_profile_bears_its_files_name_and_can_be_reached(path: Path) -> None:
+    found = profiles.read(path)
+    assert found.name == path.stem
+    assert callable(plugins.get("devices", found.reach))
+
+
+def test_what_is_not_said_is_not_known(tmp_path: Path) -> None:
+    found = profiles.read(written(tmp_path, LEAST))
+    assert (found.cores, found.isa, found.memory_bytes, found.budgets) == (None, None, (), {})
+
+
+def test_an_unknown_key_names_the_file_the_key_and_the_one_meant(tmp_path: Path) -> None:
+    path = written(tmp_path, LEAST + "core = 4\n")
+    with pytest.raises(CardError) as said:
+        profiles.read(path)
+    assert str(said.value) == f"{path}: key 'core' is unknown. Did you mean 'cores'?"
+
+
+def test_another_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CardError, match=r"desk.toml: schema is 2, this edgebench reads schema 1; update edgebench"):
+        profiles.read(written(tmp_path, LEAST.replace("schema = 1", "schema = 2")))
+
+
+@pytest.mark.parametrize("threads", ["[]", "[0]", "[4, -1]"])
+def test_threads_are_counts_from_one(tmp_path: Path, threads: str) -> None:
+    with pytest.raises(CardError, match=r"desk.toml: threads is \[.*\]; expected counts of 1 or more"):
+        profiles.read(written(tmp_path, f"{LEAST}threads = {threads}\n"))
