@@ -6,7 +6,8 @@ Base units throughout (ns, bytes). What was not measured is null with a reason i
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -148,8 +149,8 @@ def read_lines(path: Path) -> list[Record]:
     records = []
     for number, line in enumerate(lines, start=1):
         try:
-            records.append(msgspec.json.decode(line, type=Record))
-        except msgspec.DecodeError as error:
+            records.append(_record(line))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise CardError(f"{path} line {number} is no record of schema {SCHEMA}: {error}; delete that line, or measure again") from error
     return records
 
@@ -161,16 +162,38 @@ def write_lines(records: Iterable[Record]) -> bytes:
 
 def append(path: Path, record: Record) -> None:
     """Add one line, on the disk before this returns. A line that a crash cut short stays apart from it."""
+    with _writing(path), path.open("a+b") as file:
+        if file.tell() and _last_byte(file) != b"\n":
+            file.write(b"\n")
+        file.write(to_json(record) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def check_writable(path: Path) -> None:
+    """Raise now what `append` would raise after the first cell was measured. Makes the folder, leaves no file."""
+    with _writing(path):
+        is_new = not path.exists()
+        path.open("ab").close()
+        if is_new:
+            path.unlink()
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """With the folder of `path` made, and an error in our own words."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a+b") as file:
-            if file.tell() and _last_byte(file) != b"\n":
-                file.write(b"\n")
-            file.write(to_json(record) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        yield
     except OSError as error:
         raise EdgebenchError(f"a record cannot be written to {path}: {error.strerror}; name another file with -o, or make room") from error
+
+
+def _record(line: bytes) -> Record:
+    record = msgspec.json.decode(line, type=Record)
+    if record.schema != SCHEMA:
+        raise msgspec.ValidationError(f"its schema is {record.schema}")
+    return record
 
 
 def _last_byte(file: IO[bytes]) -> bytes:

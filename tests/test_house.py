@@ -151,7 +151,7 @@ def test_the_worker_needs_what_a_small_device_has_and_the_engine() -> None:
     assert not {part(one) for one in loaded} & {"cli", "reports", "devices", "train"}
 
 
-@pytest.mark.parametrize("doing", ["import edgebench", "import edgebench.cli as cli; cli.main(['--help'])", "import edgebench.cli as cli; cli.main(['bench', '-h'])"])
+@pytest.mark.parametrize("doing", ["import edgebench", *(f"import edgebench.cli as cli; cli.main({words})" for words in (["-h"], ["bench", "-h"]))])
 def test_neither_import_nor_help_loads_numpy_or_an_engine(doing: str) -> None:
     code = f"import sys\ntry:\n    {doing}\nfinally:\n    print(*sorted({{one.partition('.')[0] for one in sys.modules}}), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

@@ -89,6 +89,7 @@ def command(
     from edgebench import catalog, plugins
     from edgebench.bench.plan import plan
     from edgebench.devices import profile as profiles
+    from edgebench.record import check_writable
 
     render = plugins.get("reports", form)
     profile = profiles.read(catalog.find("devices", "host"))
@@ -97,6 +98,7 @@ def command(
         click.echo(_outline(sweep), nl=False)
         return
     output = output or Path("results") / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.jsonl"
+    check_writable(output)
     records = _measure(sweep, plugins.get("devices", profile.reach)(profile), output)
     click.echo(render(records, **_terminal()) if form == "table" else render(records), nl=False)
     click.echo(f"records: {output}", err=True)

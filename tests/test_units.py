@@ -1,0 +1,46 @@
+"""Quantities as text: three digits, the right unit on both sides of every boundary."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgebench.units import bytes_text, duration_text, percent_text, three_digits
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "0.00 ns"), (1, "1.00 ns"), (850, "850 ns"), (999.4, "999 ns"), (999.5, "1.00 µs"), (12_345, "12.3 µs"), (999_499, "999 µs"), (999_500, "1.00 ms"),
+        (1_420_000, "1.42 ms"), (9_994_000, "9.99 ms"), (9_996_000, "10.0 ms"), (99_960_000, "100 ms"), (90e9, "90.0 s"), (7_200e9, "7200 s"),
+        (-1_420_000, "-1.42 ms"),
+    ],
+)
+def test_a_duration(ns: float, text: str) -> None:
+    assert duration_text(ns) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (872, "872 B"), (999, "999 B"), (1_000, "1.00 kB"), (1_024, "1.02 kB"), (15_300_000, "15.3 MB"), (8.59e9, "8.59 GB"), (3e15, "3000 TB")],
+)
+def test_a_size_in_decimal_units(size: float, text: str) -> None:
+    assert bytes_text(size) == text
+
+
+@pytest.mark.parametrize(("share", "text"), [(0, "0.0 %"), (0.9117, "91.2 %"), (1, "100.0 %"), (-0.021, "-2.1 %")])
+def test_a_share_in_per_cent(share: float, text: str) -> None:
+    assert percent_text(share) == text
+
+
+@pytest.mark.parametrize(("number", "text"), [(1.006, "1.01"), (9.994, "9.99"), (9.996, "10.0"), (99.96, "100"), (12_345.6, "12346"), (-0.5, "-0.50")])
+def test_three_digits(number: float, text: str) -> None:
+    assert three_digits(number) == text
+
+
+@given(st.floats(min_value=1, max_value=999e9))
+def test_every_duration_has_three_digits_and_is_right_to_half_of_the_last(ns: float) -> None:
+    number, unit = duration_text(ns).split()
+    assert len(number.replace(".", "")) == 3
+    assert float(number) * {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}[unit] == pytest.approx(ns, rel=0.0051)
