@@ -1,0 +1,173 @@
+"""What was asked for -> cells, rows that say why there is none, references; and one clear error for what does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgebench import catalog
+from edgebench.bench.plan import FULL, QUICK, USUAL, Ask, Effort, Plan, plan
+from edgebench.errors import UsageError
+from edgebench.record import Spec
+
+
+@pytest.fixture(autouse=True)
+def alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labelled data is what is bundled."""
+    monkeypatch.delenv("EDGEBENCH_DATA", raising=False)
+
+
+@pytest.fixture
+def four(tmp_path: Path) -> str:
+    """A card with four variants, the reference onnx/fp32. No file of it is there: planning opens none."""
+    variants = "".join(
+        f'[[variants]]\nformat = "{format}"\nprecision = "{precision}"\nfile = "{format}-{precision}"\nsha256 = "{"0" * 64}"\nsize_bytes = 1\n'
+        for format, precision in [("onnx", "fp32"), ("onnx", "int8"), ("tflite", "int8"), ("torchscript", "fp16")]
+    )
+    card = tmp_path / "four.toml"
+    card.write_text(
+        'schema = 1\nname = "four"\ntask = "text-classification"\nabout = "a"\nlicence = "MIT"\nsource = "b"\nlabels = ["negative", "positive"]\n'
+        f'dataset = "sst2"\nreference = "onnx/fp32"\n{variants}'
+    )
+    return str(card)
+
+
+def cells(found: Plan) -> list[str]:
+    """Without the model's name, which is a path here."""
+    return [one.name.removeprefix(one.model).strip() for one in found.cells]
+
+
+def rows(found: Plan) -> list[tuple[str, str, str]]:
+    return [(row.spec.backend, row.spec.precision, row.reasons[0]) for row in found.rows]
+
+
+# what there is
+
+
+def test_of_every_file_in_every_engine_a_cell(four: str) -> None:
+    found = plan(Ask(models=(four,)))
+    assert cells(found) == ["onnxruntime fp32 1 thread", "onnxruntime int8 1 thread", "tflite int8 1 thread", "torchscript fp16 1 thread"]
+    assert found.rows == []
+
+
+def test_precisions_threads_and_lengths_multiply_in_the_order_asked(four: str) -> None:
+    found = plan(Ask(models=(four,), backends=("onnxruntime",), precisions=("int8", "fp32"), threads=(2, 1), lengths=(8, 16)))
+    assert cells(found) == [
+        f"onnxruntime {precision} {threads} {length} tokens" for precision in ("int8", "fp32") for threads in ("2 threads", "1 thread") for length in (8, 16)
+    ]
+
+
+def test_models_multiply_too(four: str) -> None:
+    found = plan(Ask(models=("bag", four), backends=("onnxruntime",)))
+    assert [(one.model, one.precision) for one in found.cells] == [("bag", "fp32"), (four, "fp32"), (four, "int8")]
+    assert list(found.models) == ["bag", four]
+
+
+@pytest.mark.parametrize("effort", [QUICK, USUAL, FULL])
+def test_every_cell_carries_the_options(effort: Effort) -> None:
+    (found,) = plan(Ask(models=("bag",), backends=("onnxruntime",), threads=(3,), effort=effort, seed=7, allow_code=True, timeout_s=9, profile="desk")).cells
+    assert found == Spec(
+        model="bag", format="onnx", precision="fp32", backend="onnxruntime", threads=3, profile="desk", seed=7, examples=effort.examples,
+        processes=effort.processes, min_runs=effort.min_runs, min_time_s=effort.min_time_s, warm_up_cap_s=effort.warm_up_cap_s, allow_code=True, timeout_s=9,
+    )
+
+
+def test_unasked_only_what_is_bundled_is_measured(bag_of_words: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped_folder = catalog.shipped_folder
+    monkeypatch.setattr(catalog, "shipped_folder", lambda kind: bag_of_words.parent if kind == "models" else shipped_folder(kind))
+    assert list(plan(Ask()).models) == ["bag"]
+
+
+def test_where_nothing_is_bundled_the_error_names_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "shipped_folder", lambda kind: tmp_path / "none" / kind)
+    with pytest.raises(UsageError, match="no model is bundled with this edgebench; name one, or a card file: there are bag"):
+        plan(Ask())
+
+
+# what there is not
+
+
+def test_an_engine_the_card_has_no_file_for_is_a_row_that_says_so() -> None:
+    assert rows(plan(Ask(models=("bag",)))) == [
+        ("tflite", "*", "tflite opens tflite files and card 'bag' has none; it has onnx/fp32"),
+        ("torchscript", "*", "torchscript opens torchscript files and card 'bag' has none; it has onnx/fp32"),
+    ]
+
+
+def test_an_engine_of_tests_is_no_row_unless_it_is_named() -> None:
+    assert "fake" not in [backend for backend, _, _ in rows(plan(Ask(models=("bag",))))]
+    assert rows(plan(Ask(models=("bag",), backends=("fake",)))) == [("fake", "*", "fake opens fake files and card 'bag' has none; it has onnx/fp32")]
+
+
+def test_an_engine_beyond_the_usual_ones_is_taken_where_the_card_has_a_file(scripted: Callable[..., Path]) -> None:
+    assert cells(plan(Ask(models=(str(scripted()),)))) == ["fake fp32 1 thread"]
+
+
+def test_a_precision_one_engine_lacks_is_a_row_and_the_others_are_cells(four: str) -> None:
+    found = plan(Ask(models=(four,), backends=("onnxruntime", "tflite"), precisions=("fp32",)))
+    assert cells(found) == ["onnxruntime fp32 1 thread"]
+    assert rows(found) == [("tflite", "fp32", "card 'four' has no fp32 file for tflite; it has onnx/fp32, onnx/int8, tflite/int8, torchscript/fp16")]
+
+
+def test_a_row_is_unsupported_and_measured_nothing() -> None:
+    for row in plan(Ask(models=("bag",))).rows:
+        assert (row.outcome, row.verdict, row.latency, row.accuracy, row.cold) == ("unsupported", "unsupported", None, None, [])
+
+
+def test_a_broken_plug_in_is_a_row_and_the_engines_that_work_are_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rusty-1.dist-info").mkdir()
+    (tmp_path / "rusty-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: rusty\nVersion: 1\n")
+    (tmp_path / "rusty-1.dist-info" / "entry_points.txt").write_text("[edgebench.backends]\nrusty = rusty:BACKEND\n")
+    (tmp_path / "rusty.py").write_text("raise OSError('librusty.so.1 is missing')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = plan(Ask(models=("bag",)))
+    assert cells(found) == ["onnxruntime fp32 1 thread"]
+    why = "backend 'rusty' of package 'rusty' failed to load: OSError: librusty.so.1 is missing; update or uninstall that package"
+    assert rows(found)[-1] == ("rusty", "*", why)
+
+
+# what does not exist
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (Ask(models=("bog",)), r"there is no model 'bog'; there are bag.* Did you mean 'bag'\?"),
+        (Ask(models=("bag",), backends=("onnxruntim",)), r"there is no backend 'onnxruntim'; there are fake, onnxruntime, .* Did you mean 'onnxruntime'\?"),
+        (Ask(models=("bag",), precisions=("fp23",)), r"there is no precision 'fp23' in bag; there are fp32. Did you mean 'fp32'\?"),
+        (Ask(models=("gone.toml",)), "gone.toml does not exist"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_one_clear_error(ask: Ask, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        plan(ask)
+
+
+# references and labelled data
+
+
+def test_the_reference_is_the_cards_own_variant_in_the_first_engine_that_opens_it(four: str) -> None:
+    found = plan(Ask(models=(four,), backends=("tflite",), threads=(2, 4), lengths=(8,))).models[four].reference
+    assert found is not None
+    assert (found.name.removeprefix(four), found.length) == (" onnxruntime fp32 2 threads", None)
+
+
+def test_a_reference_that_no_engine_opens_is_none(four: str) -> None:
+    card = Path(four)
+    card.write_text(card.read_text().replace("onnx", "mlmodel"))
+    assert plan(Ask(models=(four,))).models[four].reference is None
+
+
+def test_the_labelled_set_is_the_bundled_one_where_no_other_can_be_had() -> None:
+    found = plan(Ask(models=("bag",), effort=FULL)).models["bag"].labelled
+    assert (found.name, len(found)) == ("edgebench-reviews", 252)
+
+
+def test_the_seed_draws_the_examples() -> None:
+    effort = replace(QUICK, examples=20)
+    first, again, other = (plan(Ask(models=("bag",), effort=effort, seed=seed)).models["bag"].labelled.texts for seed in (1, 1, 2))
+    assert len(first) == 20
+    assert first == again != other
