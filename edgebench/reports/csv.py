@@ -1,4 +1,4 @@
-"""Records -> comma-separated values in base units, one row for each cell; what is absent is empty."""
+"""Records -> comma-separated values in base units, one row and one line for each cell; what is absent is empty."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from io import StringIO
 from typing import Any
 
 from edgebench.record import Record
-from edgebench.reports.base import fastest, first_answer_ns, timing
+from edgebench.reports.base import fastest, first_answer_ns, plain, timing
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
+FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet would compute
 
 
 def render(records: Sequence[Record]) -> str:
@@ -45,5 +45,8 @@ def _row(record: Record, is_fastest: bool) -> dict[str, Any]:
 
 
 def _guarded(value: Any) -> Any:
-    """Text that would be run as a formula gets an apostrophe in front."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    """Text without line breaks, which csv does not always quote; what would be run as a formula gets an apostrophe in front."""
+    if not isinstance(value, str):
+        return value
+    text = plain(value)
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from edgebench.record import Record
-from edgebench.reports.base import columns, fastest, footnotes, title
+from edgebench.reports.base import columns, fastest, footnotes, plain, title
 
 
 def render(records: Sequence[Record]) -> str:
@@ -29,5 +29,5 @@ def _row(texts: list[str]) -> str:
 
 def _safe(text: str) -> str:
     """No character of a name or reason is taken for Markdown or HTML."""
-    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_|\[\]])", r"\\\1", text)
+    text = " ".join(plain(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_~|\[\]]|^[#+=-])", r"\\\1", text)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgebench.record import Record
-from edgebench.reports.base import Column, columns, fastest, footnotes, title
+from edgebench.reports.base import Column, columns, fastest, footnotes, plain, title
 
 BETWEEN = 2  # blanks between two columns: one of padding, one of the box
 STYLES = {"valid": "", "noisy": "yellow", "invalid": "red", "failed": "red", "unsupported": "dim"}
@@ -28,7 +28,7 @@ def render(records: Sequence[Record], *, width: int = 120, colour: bool = False)
         table.add_column(column.name, justify="right" if column.right else "left", no_wrap=True)
     winners = {id(one) for one in fastest(records)}
     for record in records:
-        table.add_row(*(Text(_plain(column.text(record))) for column in shown), style="bold green" if id(record) in winners else STYLES[record.verdict])
+        table.add_row(*(Text(plain(column.text(record))) for column in shown), style="bold green" if id(record) in winners else STYLES[record.verdict])
     out = StringIO()
     console = Console(file=out, width=max(width, 20), force_terminal=colour, color_system="standard" if colour else None, highlight=False, markup=False)
     for line in title(records):
@@ -45,7 +45,7 @@ def render(records: Sequence[Record], *, width: int = 120, colour: bool = False)
 
 def _fitting(wanted: list[Column], records: Sequence[Record], width: int) -> tuple[list[Column], list[str]]:
     """The columns that fit, and the names of those left out."""
-    sizes = {one.name: max(len(one.name), *(len(_plain(one.text(record))) for record in records)) + BETWEEN for one in wanted}
+    sizes = {one.name: max(len(one.name), *(len(plain(one.text(record))) for record in records)) + BETWEEN for one in wanted}
     hidden: list[str] = []
     for one in sorted(wanted, key=lambda one: -one.weight):
         if one.weight == 0 or sum(size for name, size in sizes.items() if name not in hidden) <= width:
@@ -55,9 +55,4 @@ def _fitting(wanted: list[Column], records: Sequence[Record], width: int) -> tup
 
 
 def _wrapped(line: str, width: int, indent: int = 0) -> str:
-    return textwrap.fill(_plain(line), width, subsequent_indent=" " * indent, break_on_hyphens=False)
-
-
-def _plain(text: str) -> str:
-    """Without control characters, which a terminal would obey."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    return textwrap.fill(plain(line), width, subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -1,0 +1,103 @@
+"""What every report says of records: which cell is the fastest, which columns are shown, and what stands below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from edgebench.record import Record
+from edgebench.reports.base import columns, fastest, first_answer_ns, footnotes, model, timing, title
+
+Make = Callable[..., Record]
+
+
+def column(records: list[Record], name: str) -> list[str]:
+    (found,) = [one for one in columns(records) if one.name == name]
+    return [found.text(record) for record in records]
+
+
+@pytest.mark.parametrize("verdict", ["noisy", "invalid", "failed"])
+def test_only_a_valid_cell_is_the_fastest(make: Make, verdict: str) -> None:
+    records = [make("onnxruntime", "fp32", 2), make("onnxruntime", "int8", 1, verdict=verdict, reasons=["why"])]
+    assert fastest(records) == records[:1]
+    assert column(records, "verdict") == ["valid, fastest", f"{verdict} [1]"]
+
+
+def test_where_no_cell_is_valid_none_is_the_fastest_and_that_is_said(make: Make) -> None:
+    records = [make("onnxruntime", "fp32", 2, verdict="noisy", reasons=["why"])]
+    assert fastest(records) == []
+    assert footnotes(records)[-1] == "no cell is valid, so none is called the fastest"
+
+
+def test_each_model_and_each_length_has_its_own_fastest(make: Make) -> None:
+    records = [
+        make("onnxruntime", "fp32", 3, spec={"length": 128}), make("tflite", "fp32", 4, spec={"length": 128}), make("onnxruntime", "fp32", 1),
+        make("onnxruntime", "fp32", 2, spec={"model": "other"}),
+    ]
+    assert fastest(records) == [records[0], records[2], records[3]]
+
+
+def test_cells_whose_intervals_meet_are_called_a_tie(make: Make) -> None:
+    records = [make("onnxruntime", "int8", 1), make("tflite", "int8", 1), make("torchscript", "int8", 5)]
+    assert [line for line in footnotes(records) if "no detectable" in line] == [
+        "no detectable difference in time between tiny onnxruntime int8 1 thread and tiny tflite int8 1 thread"
+    ]
+
+
+@pytest.mark.parametrize(("n", "p90"), [(62, "–"), (64, "2.00 ms")])
+def test_p90_is_printed_only_where_there_are_calls_enough(make: Make, n: int, p90: str) -> None:
+    assert column([make("onnxruntime", "fp32", 1, n=n)], "p90") == [p90]
+
+
+def test_what_differs_is_a_column_and_what_does_not_is_in_the_title(make: Make) -> None:
+    alike = [make("onnxruntime", "fp32", 1), make("tflite", "fp32", 1)]
+    mixed = [make("onnxruntime", "fp32", 1, spec={"threads": 2, "length": 32, "model": "/cards/b.toml"}), *alike]
+    assert not {"model", "threads", "length"} & {one.name for one in columns(alike)}
+    assert title(alike)[0] == "tiny, 1 thread, real inputs of 5 to 60 tokens, accuracy on sst2 (n = 872)"
+    assert [column(mixed, name) for name in ("model", "threads", "length")] == [["b", "tiny", "tiny"], ["2", "1", "1"], ["32", "own", "own"]]
+    assert title(mixed)[0] == "accuracy on sst2 (n = 872)"
+
+
+def test_inputs_of_a_set_length_are_named_with_it(make: Make) -> None:
+    assert title([make("onnxruntime", "fp32", 1, spec={"length": 128, "threads": 4})])[0].startswith("tiny, 4 threads, inputs of 128 tokens, accuracy")
+
+
+def test_a_board_is_named_before_its_processor(make: Make) -> None:
+    host = {"board": "Raspberry Pi 5", "cpu": "Cortex-A76", "usable_cores": 4}
+    assert title([make("onnxruntime", "fp32", 1, host=host)])[1] == "Raspberry Pi 5, 4 cores, 2026-01-02 03:04 UTC"
+
+
+def test_cells_with_the_same_reasons_share_a_footnote(make: Make) -> None:
+    records = [make("tflite", one, verdict="failed", reasons=[why]) for one, why in (("a", "x"), ("b", "y"), ("c", "x"))]
+    assert column(records, "verdict") == ["failed [1]", "failed [2]", "failed [1]"]
+    assert footnotes(records) == ["[1] x", "[2] y"]
+
+
+def test_a_note_of_several_cells_is_said_once(make: Make) -> None:
+    assert footnotes([make("tflite", one, verdict="failed", notes=["odd"]) for one in "ab"]) == ["note: odd"]
+
+
+def test_the_first_answer_is_the_median_of_its_processes(make: Make) -> None:
+    from edgebench.record import Cold
+
+    colds = [Cold(process_start_ns=0, import_ns=0, load_ns=0, first_answer_ns=0, total_ns=total) for total in (30, 10, 90)]
+    assert first_answer_ns(make("tflite", "fp32", verdict="failed", cold=colds)) == 30
+    assert first_answer_ns(make("tflite", "fp32", verdict="failed")) is None
+
+
+def test_a_cell_without_times_has_no_summary(make: Make) -> None:
+    assert timing(make("tflite", "fp32", verdict="failed")) is None
+
+
+def test_equal_answers_of_another_cell_than_the_reference_are_a_share(make: Make) -> None:
+    from edgebench.record import Parity
+
+    same = Parity(reference="onnxruntime onnx/fp32", n=872, max_difference=0, agreement=1)
+    records = [make("onnxruntime", "fp32", 1, parity=same), make("onnxruntime", "int8", 1, parity=same)]
+    assert column(records, "parity") == ["reference", "100.0 %"]
+
+
+@pytest.mark.parametrize(("named", "shown"), [("tiny", "tiny"), ("/cards/tiny.toml", "tiny"), ("cards/v1.5.toml", "v1.5")])
+def test_a_model_given_as_a_path_is_shown_by_its_name(make: Make, named: str, shown: str) -> None:
+    assert model(make("tflite", "*", verdict="unsupported", spec={"model": named})) == shown

@@ -1,0 +1,24 @@
+"""JSON lines: everything that was recorded, as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from edgebench.record import Record, read_lines
+from edgebench.reports.jsonl import render
+
+
+def test_the_whole_text(make: Callable[..., Record]) -> None:
+    assert render([make("tflite", "*", verdict="unsupported", reasons=["it is not “here”"])]) == (
+        '{"schema":1,"spec":{"model":"tiny","format":"onnx","precision":"*","backend":"tflite","threads":1,"accelerator":"cpu","profile":"host",'
+        '"scenario":"single-stream","length":null,"batch":1,"seed":0,"dataset":null,"examples":null,"processes":2,"min_runs":50,"min_time_s":2.0,'
+        '"warm_up_cap_s":10.0,"passes":["accuracy","latency","memory","cold"],"allow_code":false,"timeout_s":300.0},"outcome":"unsupported",'
+        '"verdict":"unsupported","reasons":["it is not “here”"],"notes":[],"latency":null,"cold":[],"memory":null,"accuracy":null,"parity":null,'
+        '"engine":{},"artifact":{},"host":{},"started_at":"","id":""}\n'
+    )
+
+
+def test_every_sample_is_read_back(sweep: list[Record], tmp_path: Path) -> None:
+    (tmp_path / "records.jsonl").write_text(render(sweep), encoding="utf-8")
+    assert read_lines(tmp_path / "records.jsonl") == sweep
