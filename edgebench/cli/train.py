@@ -45,7 +45,7 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     from edgebench.models.data import load
     from edgebench.models.weights import fetch_weights
     from edgebench.train import recipe as recipes
-    from edgebench.train.data import tokenised
+    from edgebench.train.data import sentences, tokenised
 
     plan = recipes.read(path)
     folder = out or Path("runs") / plan.name
@@ -58,6 +58,11 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     examples = recipes.Data(*(tokenised(one, tokenizer, plan.max_tokens) for one in (train_set, dev_set)))
     for one in (train_set, dev_set):
         click.echo(f"{one.split}: {len(one):,} of {one.name}, {one.source}{f' ({one.note})' if one.note else ''}")
+    if more := plan.unlabelled:
+        texts = load(more.dataset, "train", folder=data, offline=offline)
+        unlabelled = sentences(texts, tokenizer, count=more.count, max_tokens=more.max_tokens, seed=plan.seed)
+        examples = recipes.Data(examples.train, examples.dev, unlabelled)
+        click.echo(f"unlabelled: {len(unlabelled):,} sentences of {texts.name}, {texts.source}")
     if done := _claim(folder, plan, examples):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     with _progress(console) as progress:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from edgebench.train.recipe import Recipe
 # what a variant may lose beside the reference: fp32 is the same arithmetic in another order, int8 is not
 TOLERANCE = {"fp32": Tolerance(difference=1e-3, agreement=0.995, accuracy_loss=0.005), "int8": Tolerance(agreement=0.97, accuracy_loss=0.01)}
 COMPARED = 256  # sentences
+LENGTHS = (32, 64, 128, 256)  # of a TFLite file's signatures, below the most tokens that the model reads
 
 
 @dataclass(frozen=True)
@@ -46,16 +48,16 @@ def read_run(folder: Path) -> Run:
     try:
         result = json.loads((folder / "result.json").read_text())
         recipe = msgspec.convert(result["recipe"], Recipe)
-        heads = int(result["heads"])
         weights = torch.load(folder / "student.pt", weights_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise CardError(f"{folder} is no finished run ({error}); expected student.pt and result.json, as `edgebench train` leaves them") from error
-    shape = recipe.student
-    net = nets.build(
-        layers=len(shape.layers), hidden=shape.hidden, heads=heads, ffn=shape.ffn,
-        labels=weights["classifier.weight"].shape[0], vocab=weights["bert.embeddings.word_embeddings.weight"].shape[0],
-    )
-    net.load_state_dict(weights)
+        shape = recipe.student
+        net = nets.build(
+            layers=len(shape.layers), hidden=shape.hidden, heads=int(result["heads"]), ffn=shape.ffn,
+            labels=weights["classifier.weight"].shape[0], vocab=weights["bert.embeddings.word_embeddings.weight"].shape[0],
+        )
+        net.load_state_dict(weights)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, UnpicklingError, msgspec.ValidationError) as error:
+        said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise CardError(f"{folder} is no finished run ({said}); expected student.pt and result.json, as `edgebench train` leaves them") from error
     return Run(recipe, result, net.eval())
 
 
@@ -66,7 +68,8 @@ def bundle(
     """Write `into`/NAME.toml and its files; return the card's path. `labelled` is what accuracy is measured on."""
     name = run.recipe.name
     folder = into / name
-    written = export(run.net, folder, formats=formats, precisions=precisions, progress=tell)
+    lengths = [*(one for one in LENGTHS if one < run.recipe.max_tokens), run.recipe.max_tokens]
+    written = export(run.net, folder, formats=formats, precisions=precisions, lengths=lengths, progress=tell)
     write_tokenizer(tokenizer, folder / "tokenizer.json", run.recipe.max_tokens)
     examples = tokenised(labelled, folder / "tokenizer.json", run.recipe.max_tokens)
     rows = range(min(COMPARED, len(examples)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import torch
 from tokenizers import Tokenizer
@@ -29,6 +31,9 @@ class Examples:
     def select(self, rows: Sequence[int]) -> Examples:
         return Examples([self.ids[row] for row in rows], [self.labels[row] for row in rows])
 
+    def __add__(self, other: Examples) -> Examples:
+        return Examples(self.ids + other.ids, self.labels + other.labels)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -46,6 +51,27 @@ def tokenised(labelled: Labelled, tokenizer: Path, max_tokens: int) -> Examples:
     encoder.no_padding()
     encoder.enable_truncation(max_tokens)
     return Examples([one.ids for one in encoder.encode_batch_fast(list(labelled.texts))], list(labelled.labels))
+
+
+def sentences(labelled: Labelled, tokenizer: Path, *, count: int, max_tokens: int, seed: int) -> Examples:
+    """`count` random sentences out of longer texts, as ids; their labels are -1, for only a teacher says what they mean.
+
+    A sentence ends at a full stop, question or exclamation mark before a blank. Those of fewer than four words, of more
+    than `max_tokens` tokens, or met before are passed over.
+    """
+    encoder = Tokenizer.from_file(str(tokenizer))
+    encoder.no_padding()
+    encoder.no_truncation()
+    texts = list(labelled.texts)
+    Random(seed).shuffle(texts)
+    found: dict[tuple[int, ...], None] = {}
+    for text in texts:
+        parts = [part for part in re.split(r"(?<=[.!?])\s+", re.sub(r"<[^>]+>", " ", text)) if len(part.split()) >= 4]
+        found |= {tuple(one.ids): None for one in encoder.encode_batch_fast(parts) if len(one.ids) <= max_tokens}
+        if len(found) >= count:
+            break
+    ids = [list(one) for one in found][:count]
+    return Examples(ids, [-1] * len(ids))
 
 
 def hold_out(examples: Examples, count: int, seed: int) -> tuple[Examples, Examples]:

@@ -112,16 +112,16 @@ def export(
     for asked, known, noun in [*((one, tuple(SUFFIXES), "format") for one in formats), *((one, PRECISIONS, "precision") for one in precisions)]:
         if asked not in known:
             raise UsageError(f"there is no {noun} {asked!r} to export to; there are {', '.join(known)}.{did_you_mean(asked, known)}")
+    writers = {form: _writer(form) for form in formats}  # a missing library is said before the first file
     folder.mkdir(parents=True, exist_ok=True)
     module = Classifier(net).eval()
     written = []
-    for form in formats:
-        write = _writer(form)
-        for precision in precisions:
+    for form, write in writers.items():
+        for precision in dict.fromkeys(precisions):
             progress(f"{form}/{precision}")
             path = folder / f"{folder.name}-{precision}{SUFFIXES[form]}"
             with _whole(path) as part, torch.no_grad():
-                write(module, part, precision, sorted(lengths))
+                write(module, part, precision, sorted(set(lengths)))
             written.append(Exported(form, precision, path, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size))
     return written
 
@@ -167,7 +167,7 @@ def _logits(session: Session, ids: NDArray[Any], mask: NDArray[Any]) -> NDArray[
 
 
 def _writer(form: str) -> Write:
-    """The format's own module; its libraries are looked for now, before anything long starts."""
+    """The format's own module, its libraries imported."""
     try:
         if form == "onnx":
             from edgebench.train import export_onnx

@@ -11,8 +11,9 @@ Started again on the same folder a run goes on where it was.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,15 @@ class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dropout: float = 0.1
 
 
+class Unlabelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`count` sentences of at most `max_tokens` tokens out of the training texts of `dataset`, whose labels are not used: the
+    student imitates its teachers on them as well (see `edgebench.train.data.sentences`)."""
+
+    dataset: str
+    count: int
+    max_tokens: int
+
+
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One recipe file. `held_out` training sentences are kept for decisions; the dev set is only reported."""
 
@@ -63,6 +73,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     teacher: Teacher
     student: Student
     assistant: Teacher | None = None
+    unlabelled: Unlabelled | None = None
     held_out: int = 2_000
     max_tokens: int = 128
     bf16: bool = False
@@ -70,10 +81,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Data:
-    """What a recipe trains on: `train` is split into training and held-out parts, `dev` is only reported."""
+    """What a recipe trains on: `train` is split into training and held-out parts, `dev` is only reported; on `unlabelled`
+    the student imitates its teachers."""
 
     train: Examples
     dev: Examples
+    unlabelled: Examples = field(default_factory=lambda: Examples([], []))
 
 
 def read(path: Path) -> Recipe:
@@ -98,8 +111,10 @@ def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progres
     result: dict[str, Any] = {
         "schema": 1, "recipe": msgspec.to_builtins(recipe), "n_dev": len(data.dev),
         "train_sha256": fingerprint(data.train), "dev_sha256": fingerprint(data.dev),
+        "unlabelled_sha256": fingerprint(data.unlabelled) if data.unlabelled else None,
     }
     training, held_out = hold_out(data.train, recipe.held_out, recipe.seed)
+    imitated_on = training + data.unlabelled
     tuned: dict[str, BertForSequenceClassification] = {}
     for name, shape in (("teacher", recipe.teacher), ("assistant", recipe.assistant)):
         if shape is None:
@@ -117,11 +132,11 @@ def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progres
     result["heads"] = student.config.num_attention_heads
     result["student_start"] = _scores(student, held_out, data.dev)
     pair = nn.ModuleDict({"student": student, "project": _projection(student, imitated, training, recipe)})
-    spent = _stage("intermediate", _intermediate(imitated, pair, recipe.student.layers), pair, training, recipe.student.intermediate, recipe, out, progress)
+    spent = _stage("intermediate", _intermediate(imitated, pair, recipe.student.layers), pair, imitated_on, recipe.student.intermediate, recipe, out, progress)
     result["intermediate"] = {"minutes": spent, **_scores(student, held_out, data.dev)}
 
-    targets = predict_logits(teacher, training, bf16=recipe.bf16)
-    spent = _stage("prediction", _prediction(student, targets), student, training, recipe.student.prediction, recipe, out, progress)
+    targets = _targets(teacher, imitated_on, out / "targets.pt", recipe)
+    spent = _stage("prediction", _prediction(student, targets), student, imitated_on, recipe.student.prediction, recipe, out, progress)
     torch.save(student.state_dict(), out / "student.pt")
     result["student"] = {"minutes": spent, "parameters": nets.parameter_count(student), **_scores(student, held_out, data.dev)}
     result["student_over_teacher"] = result["student"]["accuracy_dev"] / result["teacher"]["accuracy_dev"]
@@ -145,6 +160,16 @@ def _stage(name: str, loss: Loss, modules: nn.Module, examples: Examples, schedu
         loss, modules, examples, schedule, seed=recipe.seed, checkpoint=out / f"{name}.checkpoint", log=out / f"{name}.jsonl",
         progress=lambda step, steps, losses: progress(name, step, steps, losses), bf16=recipe.bf16,
     )
+
+
+def _targets(teacher: BertForSequenceClassification, examples: Examples, path: Path, recipe: Recipe) -> Tensor:
+    """The teacher's logits, kept in a file: a run that goes on need not ask it again."""
+    if not path.exists():
+        part = path.with_suffix(".part")
+        torch.save(predict_logits(teacher, examples, bf16=recipe.bf16), part)
+        os.replace(part, path)
+    targets: Tensor = torch.load(path, weights_only=True)
+    return targets
 
 
 def _hard_labels(net: BertForSequenceClassification) -> Loss:

@@ -11,13 +11,29 @@ from tests.train.conftest import NEEDS
 torch = pytest.importorskip("torch", reason=NEEDS)
 
 from edgebench.models.data import Labelled  # noqa: E402
-from edgebench.train.data import Examples, collate, fingerprint, hold_out, in_order, shuffled, tokenised  # noqa: E402
+from edgebench.train.data import Examples, collate, fingerprint, hold_out, in_order, sentences, shuffled, tokenised  # noqa: E402
 
 
 def test_texts_become_ids_with_special_tokens_cut_at_the_limit(bag_of_words: Path) -> None:
     texts = Labelled(("good film", "bad " * 30), (1, 0), ("negative", "positive"), "n", "train", "", "", "", "")
     examples = tokenised(texts, bag_of_words.parent / "bag" / "tokenizer.json", 6)
     assert examples == Examples([[2, 4, 8, 3], [2, 6, 6, 6, 6, 3]], [1, 0])
+
+
+def test_sentences_are_cut_out_of_texts_once_each_without_their_label(bag_of_words: Path) -> None:
+    review = "A good good film. Bad? <br /><br />A dull dull dull film! A good good film. " + "Bad " * 20 + "film."
+    texts = Labelled((review,), (1,), ("negative", "positive"), "n", "train", "", "", "", "")
+    found = sentences(texts, bag_of_words.parent / "bag" / "tokenizer.json", count=9, max_tokens=8, seed=0)
+    # "Bad?" has too few words, the last one has too many tokens, and the tag is no word; 1 is the unknown full stop
+    assert found == Examples([[2, 10, 4, 4, 8, 1, 3], [2, 10, 7, 7, 7, 8, 1, 3]], [-1, -1])
+
+
+def test_no_more_sentences_than_asked_for_are_drawn_in_an_order_the_seed_fixes(bag_of_words: Path) -> None:
+    words = ("good", "fine", "bad", "dull")
+    texts = Labelled(tuple(f"A {a} {b} film." for a in words for b in words), (1,) * 16, ("negative", "positive"), "n", "train", "", "", "", "")
+    first, same, other = (sentences(texts, bag_of_words.parent / "bag" / "tokenizer.json", count=5, max_tokens=8, seed=seed) for seed in (0, 0, 1))
+    assert len(first) == 5
+    assert first == same != other
 
 
 def test_an_epoch_holds_every_example_once(examples: Examples) -> None:

@@ -82,6 +82,15 @@ def test_an_interrupted_recipe_goes_on_to_the_same_student(tmp_path: Path, weigh
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
 
 
+def test_the_student_imitates_on_unlabelled_sentences_too_and_no_label_of_theirs_is_read(tmp_path: Path, weights: Path, examples: Examples) -> None:
+    dev, unlabelled = examples.select(range(8)), Examples(examples.ids[:24], [-1] * 24)
+    steps: dict[str, int] = {}
+    result = recipe.run(read(tmp_path), Data(examples, dev, unlabelled), {"none": weights}, tmp_path / "out", lambda stage, _, of, __: steps.update({stage: of}))
+    assert steps == {"teacher": 60, "intermediate": 13, "prediction": 26}  # 80 training sentences, then 104, 8 a batch
+    assert torch.load(tmp_path / "out" / "targets.pt", weights_only=True).shape == (104, 2)
+    assert result["unlabelled_sha256"] == fingerprint(unlabelled)
+
+
 def test_a_student_cut_from_the_teacher_keeps_its_words(tmp_path: Path, weights: Path, examples: Examples) -> None:
     teacher = nets.load_pretrained(weights, labels=2)
     student = recipe.start_student(read(tmp_path), teacher, examples)
@@ -103,6 +112,7 @@ def test_a_random_start_inherits_the_shape_and_nothing_else(tmp_path: Path, weig
         ("ffn = 20", 'ffn = 20\nstart = "scratch"', "student.start is 'scratch'; expected 'teacher' or 'random'"),
         ("held_out", "hold_out", r"key 'hold_out' is unknown. Did you mean 'held_out'\?"),
         ("hidden = 16\n", "", "key 'hidden' in student is missing"),
+        ("[student]", "[unlabelled]\ndataset = 'x'\nnumber = 3\n[student]", r"key 'number' in unlabelled is unknown. Did you mean"),
         ("epochs = 6, ", "", "key 'epochs' in teacher.fine_tune is missing"),
         ("schema = 1", "schema = 2", "schema is 2, this edgebench reads schema 1"),
     ],
