@@ -69,6 +69,7 @@ if not (folder / "model.onnx").exists():
     shutil.copyfile({str(onnx_file)!r}, folder / "model.onnx")
     special = {{name + "_token": "[" + name.upper() + "]" for name in ("pad", "cls", "sep", "unk")}}
     (folder / "special_tokens_map.json").write_text(json.dumps(special))
-TextEmbedding.add_custom_model(model="same", pooling=PoolingType.DISABLED, normalization=False, sources=ModelSource(hf="none/none"), dim=2, model_file="model.onnx")
+where = ModelSource(hf="none/none")
+TextEmbedding.add_custom_model(model="same", pooling=PoolingType.DISABLED, normalization=False, sources=where, dim=2, model_file="model.onnx")
 print(next(iter(TextEmbedding(model_name="same", specific_model_path=str(folder), threads=1).embed([{text!r}]))))
 """
