@@ -21,7 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("edgebench.cli.bench", "Measure time, memory and accuracy of models in every engine here."),
     "devices": ("edgebench.cli.devices", "List the device profiles, or show one."),
     "export": ("edgebench.cli.export", "Write a trained model as files of every engine, with a card."),
-    "models": ("edgebench.cli.models", "List, show, fetch, verify or add models."),
+    "models": ("edgebench.cli.models", "List, show, verify or add models."),
     "predict": ("edgebench.cli.predict", "Ask a model about texts or files."),
     "train": ("edgebench.cli.train", "Run a recipe: distil a small model."),
 }

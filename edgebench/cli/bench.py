@@ -189,12 +189,12 @@ class _Bar(_Lines):
 
 def _line(record: Record) -> str:
     """A finished cell in a line: its name, its median, its verdict and why."""
-    from edgebench.reports.base import timing
+    from edgebench.reports.base import plain, timing
     from edgebench.units import duration_text
 
     time = timing(record)
     took = f"{duration_text(time.median)}, " if time else ""
-    return f"{record.spec.name}: {took}{record.verdict}{f' ({record.reasons[0]})' if record.reasons else ''}"
+    return plain(f"{record.spec.name}: {took}{record.verdict}{f' ({record.reasons[0]})' if record.reasons else ''}")
 
 
 def _at_once(plan: Plan) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from edgebench.errors import EdgebenchError
+
 
 @click.group()
 def command() -> None:
@@ -17,13 +19,16 @@ def list_profiles() -> None:
     from edgebench.devices import profile as profiles
 
     for name, path in catalog.paths("devices").items():
-        click.echo(f"{name:18} {profiles.read(path).about}")
+        try:
+            click.echo(f"{name:18} {profiles.read(path).about}")
+        except EdgebenchError as error:
+            click.echo(f"{name:18} unreadable: {error}")
 
 
 @command.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """What the profile NAME says; for `host`, what is found on this machine."""
+    """What the profile NAME says. For `host`, what is found on this machine."""
     from edgebench import catalog, plugins
     from edgebench.devices import profile as profiles
 

@@ -32,7 +32,10 @@ def list_models() -> None:
 @command.command()
 @click.argument("model")
 def show(model: str) -> None:
-    """What MODEL is, its licence and source, and its variants with sizes, digests and accuracy."""
+    """What MODEL is, its licence and source, and its variants.
+
+    Of each variant its size, its accuracy, its file and the digest.
+    """
     from edgebench import catalog, units
     from edgebench.models import card as cards
 
@@ -53,7 +56,10 @@ def show(model: str) -> None:
 @command.command()
 @click.argument("models", nargs=-1)
 def verify(models: tuple[str, ...]) -> None:
-    """Check the bytes of every file of MODELS (default: of all) against its card. Exit 1 if any is wrong."""
+    """Check the bytes of every file of MODELS against its card.
+
+    Without MODELS those of all there are. Exit 1 if any is wrong.
+    """
     from edgebench import catalog
     from edgebench.errors import IntegrityError
     from edgebench.models import card as cards
@@ -77,7 +83,10 @@ def verify(models: tuple[str, ...]) -> None:
 @command.command()
 @click.argument("card_file", type=click.Path(path_type=Path))
 def add(card_file: Path) -> None:
-    """Copy the model of CARD_FILE and its verified files into your own models folder, to use it by name."""
+    """Add the model of CARD_FILE, to use it by name.
+
+    Its files are checked, then copied with the card into your own models folder.
+    """
     from edgebench import catalog
     from edgebench.models import card as cards
     from edgebench.models.fetch import verify as check

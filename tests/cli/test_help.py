@@ -1,0 +1,143 @@
+"""The help texts, as whole text, and what is said to a command line that is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from edgebench import __version__
+from edgebench.cli import COMMANDS, group, status
+
+EDGEBENCH = """\
+Usage: edgebench [OPTIONS] [COMMAND] [ARGS]...
+
+  Run compressed models on small devices, and measure what each one costs and
+  loses there.
+
+Options:
+  --version   Show the version and exit.
+  -h, --help  Show this message and exit.
+
+Commands:
+  bench    Measure time, memory and accuracy of models in every engine here.
+  devices  List the device profiles, or show one.
+  export   Write a trained model as files of every engine, with a card.
+  models   List, show, verify or add models.
+  predict  Ask a model about texts or files.
+  train    Run a recipe: distil a small model.
+
+  Exit status:
+    0    all is well
+    1    something failed; every other result stands
+    2    wrong usage
+    3    not supported or not installed here
+    4    with --strict: a result is noisy or invalid
+    130  interrupted
+"""
+
+BENCH = """\
+Usage: edgebench bench [OPTIONS] [MODEL]...
+
+  Measure time, memory and accuracy of MODELs in every engine and precision on
+  this machine.
+
+  Each cell runs in fresh processes. A cell that is less accurate than its
+  card allows is invalid, however fast it is.
+
+Options:
+  -b, --backend A,B           Engines to try. Default: all that are installed.
+  -p, --precision A,B         Precisions to try. Default: all the model has.
+  -t, --threads 1,2           Threads within one call. Default: the device
+                              profile's, 1.
+  -l, --length 32,128         Cut or join real inputs to so many tokens.
+                              Default: as they are.
+  --quick                     One process a cell, 1 s of timing, 256 examples.
+  --full                      Five processes a cell, each 60 s and 1024 calls,
+                              every example.
+  --format table|json|csv|md  What to print; json is every record, a line
+                              each.  [default: table]
+  -o, --output FILE           Append the records here. Default: results/<UTC
+                              time>.jsonl.
+  --data DIRECTORY            Look for labelled data in this folder first.
+  --fetch                     Download the model's labelled set once, if it is
+                              not here.
+  --examples INTEGER RANGE    Labelled examples to judge accuracy by.  [x>=1]
+  --seed INTEGER              Draws inputs, examples and the order of cells.
+                              [default: 0]
+  --allow-code                Open TorchScript files, which are programs, of
+                              cards that are not bundled.
+  --dry-run                   Say what would be measured, and stop.
+  --strict                    Exit 4 if a cell is noisy or invalid.
+  --timeout FLOAT RANGE       Seconds for each pass of a cell. Default: 300,
+                              with --full 1800.  [x>0]
+  -h, --help                  Show this message and exit.
+
+  Exit status:
+    0    every cell was measured, or says why it cannot be
+    1    a cell failed; the others stand
+    2    wrong usage
+    3    nothing could be measured here
+    4    with --strict: a cell is noisy or invalid
+    130  interrupted; the records so far are in the file
+"""
+
+
+def shown(*arguments: str) -> str:
+    """As a terminal of 80 columns shows it, of which click leaves two free."""
+    return CliRunner().invoke(group, arguments, prog_name="edgebench", terminal_width=78).output
+
+
+def every_command(command: click.Command = group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Each command and each command within one, with the words that call it."""
+    yield path, command
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context := click.Context(command)):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from every_command(inner, (*path, name))
+
+
+@pytest.mark.parametrize(("arguments", "text"), [(["--help"], EDGEBENCH), (["-h"], EDGEBENCH), ([], EDGEBENCH), (["bench", "--help"], BENCH)])
+def test_the_whole_help(arguments: list[str], text: str) -> None:
+    assert shown(*arguments) == text
+
+
+def test_the_commands_are_sorted_and_each_is_what_its_module_says() -> None:
+    assert list(COMMANDS) == sorted(COMMANDS)
+    for name in COMMANDS:
+        assert shown(name, "-h").startswith(f"Usage: edgebench {name} ")
+
+
+@pytest.mark.parametrize(("path", "command"), list(every_command()), ids=lambda one: " ".join(one) if isinstance(one, tuple) else "")
+def test_every_command_and_option_is_explained_in_whole_sentences(path: tuple[str, ...], command: click.Command) -> None:
+    assert command.help
+    assert all(one.help for one in command.params if isinstance(one, click.Option))
+    lines = shown(*path, "--help").splitlines()
+    assert max(map(len, lines)) <= 78
+    assert not [line for line in lines if line.startswith("  ") and line.endswith("...")], "a line of the list of commands is cut"
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["--version"]) == 0
+    assert capsys.readouterr().out == f"edgebench {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bnech"], "error: there is no command 'bnech'; there are bench, devices, export, models, predict, train. Did you mean 'bench'?"),
+        (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
+        (["predict"], "MODEL"),
+    ],
+)
+def test_a_wrong_command_line_gets_its_usage_and_one_sentence(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    assert status(arguments) == 2
+    out, err = capsys.readouterr()
+    usage, error = err.strip().splitlines()
+    assert out == ""
+    assert usage.startswith("Usage: edgebench")
+    assert error.startswith("error: ")
+    assert said in error
