@@ -1,0 +1,246 @@
+"""edgebench bench, end to end: a sweep with a good, a wrong, a broken and an impossible cell; formats, files, statuses, refusals."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgebench.cli import status
+from edgebench.record import Record, Spec, append, read_lines
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+REVIEWS = "sentence\tlabel\n" + "good film\t1\nbad film\t0\nfine\t1\na dull film\t0\n" * 2
+DATASET = """\
+schema = 1
+name = "tiny"
+task = "text-classification"
+about = "eight reviews"
+labels = ["negative", "positive"]
+[[sets]]
+name = "tiny-reviews"
+about = ""
+licence = ""
+source = "made in a test"
+text = "sentence"
+label = "label"
+"""
+
+
+def listed(path: Path, name: str) -> str:
+    data = path.read_bytes()
+    return f'file = "{name}"\nsha256 = "{hashlib.sha256(data).hexdigest()}"\nsize_bytes = {len(data)}\n'
+
+
+@pytest.fixture(scope="module")
+def trio(bag_of_words: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the model "trio": "bag" as fp32, one that calls everything positive as int8, and no graph at all as int4."""
+    onnx = pytest.importorskip("onnx", reason="the test model is written with onnx; install edgebench[test]")
+    import numpy as np
+    from onnx import numpy_helper
+
+    home = tmp_path_factory.mktemp("home")
+    models = home / "models"
+    shutil.copytree(bag_of_words.parent / "bag", models / "bag")
+    model: Any = onnx.load(models / "bag" / "bag.onnx")
+    table = model.graph.initializer[0]
+    table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table) + np.array([0, 9], np.float32), table.name))
+    (models / "bag" / "int8.onnx").write_bytes(model.SerializeToString())
+    (models / "bag" / "int4.onnx").write_bytes(b"no graph")
+    (models / "datasets").mkdir()
+    (models / "datasets" / "dev.tsv").write_text(REVIEWS)
+    (models / "datasets" / "tiny.toml").write_text(f"{DATASET}[[sets.splits.dev]]\n{listed(models / 'datasets' / 'dev.tsv', 'dev.tsv')}")
+    head, _, variant = bag_of_words.read_text().replace('"bag"', '"trio"').replace('"sst2"', '"tiny"').partition("[[variants]]")
+    others = "".join(
+        f'[[variants]]\nformat = "onnx"\nprecision = "{one}"\n{listed(models / "bag" / f"{one}.onnx", f"bag/{one}.onnx")}' for one in ("int8", "int4")
+    )
+    (models / "trio.toml").write_text(f"{head}[[variants]]{variant}{others}")
+    return home
+
+
+@pytest.fixture
+def at(trio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, with the home of "trio"."""
+    monkeypatch.setenv("EDGEBENCH_HOME", str(trio))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "edgebench", "bench", "trio", "--quick", *arguments]
+    where = {"EDGEBENCH_HOME": str(home), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    return subprocess.Popen(command, cwd=home, env=where, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def swept(trio: Path) -> tuple[int, list[str], list[str], list[Record]]:
+    """Exit status, lines of stdout and of stderr, and the records of the whole sweep."""
+    process = start(trio, "--backend", "onnxruntime,tflite", "--format", "json", "-o", "out/all.jsonl")
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out.splitlines(), err.splitlines(), read_lines(trio / "out" / "all.jsonl")
+
+
+Swept = tuple[int, list[str], list[str], list[Record]]
+
+
+def of(swept: Swept, precision: str) -> Record:
+    (found,) = [one for one in swept[3] if one.spec.precision == precision]
+    return found
+
+
+def test_a_failed_cell_makes_the_status_1_and_the_others_stand(swept: Swept) -> None:
+    code, _, _, records = swept
+    assert code == 1
+    verdicts = {(one.spec.backend, one.spec.precision): one.verdict for one in records}
+    assert verdicts.pop(("onnxruntime", "fp32")) in ("valid", "noisy")
+    assert verdicts == {("onnxruntime", "int8"): "invalid", ("onnxruntime", "int4"): "failed", ("tflite", "*"): "unsupported"}
+
+
+def test_stdout_is_the_records_and_nothing_else(swept: Swept) -> None:
+    _, out, _, records = swept
+    assert sorted(json.loads(line)["id"] for line in out) == sorted(one.id for one in records)
+    assert [json.loads(line)["spec"]["precision"] for line in out] == ["fp32", "int8", "int4", "*"]
+
+
+def test_stderr_has_a_line_for_each_cell_and_names_the_file(swept: Swept) -> None:
+    _, _, err, _ = swept
+    assert len(err) == 5
+    assert err[0].startswith("trio tflite * 1 thread: unsupported (tflite opens tflite files and card 'trio' has none")
+    assert err[1].startswith("trio onnxruntime int4 1 thread: failed (onnxruntime failed while opening ")
+    assert err[-1] == "records: out/all.jsonl"
+
+
+def test_the_right_cell_has_every_answer_right_and_is_its_own_reference(swept: Swept) -> None:
+    record = of(swept, "fp32")
+    assert record.accuracy is not None
+    assert (record.accuracy.value, record.accuracy.n, record.accuracy.dataset) == (1.0, 8, "tiny-reviews")
+    assert record.parity is not None
+    assert (record.parity.reference, record.parity.max_difference, record.parity.agreement) == ("onnxruntime onnx/fp32", 0.0, 1.0)
+
+
+def test_the_wrong_cell_is_timed_like_the_others_and_says_what_is_wrong(swept: Swept) -> None:
+    record = of(swept, "int8")
+    assert record.accuracy is not None
+    assert record.accuracy.value == 0.5
+    assert record.parity is not None
+    assert record.parity.agreement == 0.5
+    assert "accuracy is 50.0 % on 8 examples, 50.0 % below the reference; the card allows 1.0 %" in " ".join(record.reasons)
+    assert record.latency is not None
+
+
+def test_what_failed_has_no_number_and_a_reason(swept: Swept) -> None:
+    record = of(swept, "int4")
+    assert (record.outcome, record.latency, record.memory, record.accuracy, record.cold) == ("failed", None, None, None, [])
+    assert "int4.onnx" in record.reasons[0]
+
+
+def test_a_measured_cell_holds_its_samples_phases_memory_and_digest(swept: Swept, trio: Path) -> None:
+    record = of(swept, "fp32")
+    assert record.latency is not None
+    assert record.memory is not None
+    assert len(record.latency.samples_ns) >= 20
+    assert sum(record.latency.samples_ns) >= 0.9e9  # --quick times for a second, the loop itself included
+    assert list(record.latency.stages_ns) == ["tokenise", "run", "decode"]
+    (cold,) = record.cold
+    assert cold.process_start_ns + cold.import_ns + cold.load_ns + cold.first_answer_ns == cold.total_ns
+    assert 0 < record.memory.baseline_bytes <= record.memory.peak_bytes
+    assert record.artifact["sha256"] == hashlib.sha256((trio / "models" / "bag" / "bag.onnx").read_bytes()).hexdigest()
+    assert record.engine["library"] == "onnxruntime"
+    assert record.host["cores"] >= record.host["usable_cores"] >= 1
+
+
+def test_strict_makes_the_status_4_where_a_cell_is_invalid(trio: Path) -> None:
+    process = start(trio, "--backend", "onnxruntime", "--precision", "int8", "--strict", "-o", "out/strict.jsonl")
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert "invalid [1]" in out
+    assert "no cell is valid, so none is called the fastest" in out
+
+
+def test_interrupted_it_says_how_many_records_are_kept(trio: Path) -> None:
+    process = start(trio, "--backend", "tflite,onnxruntime", "-o", "out/cut.jsonl")
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("trio tflite * 1 thread: unsupported")
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.splitlines()[-1] == "interrupted: 1 record is in out/cut.jsonl"
+    assert [one.verdict for one in read_lines(trio / "out" / "cut.jsonl")] == ["unsupported"]
+
+
+@pytest.mark.parametrize(
+    ("form", "first"),
+    [("table", "trio, 1 thread, real inputs\n"), ("md", "trio, 1 thread, real inputs\n"), ("csv", "model,backend,"), ("json", '{"schema":1,"spec":{')],
+)
+def test_nothing_supported_is_status_3_and_a_row_with_its_reason_in_every_format(at: Path, capsys: pytest.CaptureFixture[str], form: str, first: str) -> None:
+    assert status(["bench", "trio", "-b", "tflite", "--format", form, "-o", "r.jsonl"]) == 3
+    out = capsys.readouterr().out
+    assert out.startswith(first)
+    assert "tflite opens tflite files and card 'trio' has none; it has onnx/fp32, onnx/int8, onnx/int4" in out
+    assert len(read_lines(at / "r.jsonl")) == 1
+
+
+def test_the_same_file_again_is_added_to(at: Path) -> None:
+    old = Record(spec=Spec(model="old", format="onnx", precision="fp32", backend="onnxruntime"), outcome="ok", verdict="valid")
+    append(at / "r.jsonl", old)
+    status(["bench", "trio", "-b", "tflite", "-o", "r.jsonl"])
+    first, second = read_lines(at / "r.jsonl")
+    assert (first, second.spec.model) == (old, "trio")
+
+
+def test_without_a_file_named_the_records_are_in_results(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status(["bench", "trio", "-b", "tflite"])
+    (file,) = (at / "results").glob("????????T??????Z.jsonl")
+    assert capsys.readouterr().err.splitlines()[-1] == f"records: results/{file.name}"
+
+
+@pytest.mark.usefixtures("at")
+def test_dry_run_says_what_would_be_measured_and_measures_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["-b", "onnxruntime,tflite", "-p", "fp32,int8", "-t", "1,2", "-l", "8", "--quick", "--examples", "5"]
+    assert status(["bench", "trio", *asked, "--dry-run"]) == 0
+    assert capsys.readouterr() == (
+        "trio onnxruntime fp32 1 thread 8 tokens: accuracy, latency, memory, cold\n"
+        "trio onnxruntime fp32 2 threads 8 tokens: accuracy, latency, memory, cold\n"
+        "trio onnxruntime int8 1 thread 8 tokens: accuracy, latency, memory, cold\n"
+        "trio onnxruntime int8 2 threads 8 tokens: accuracy, latency, memory, cold\n"
+        "trio tflite * 1 thread: unsupported (tflite opens tflite files and card 'trio' has none; it has onnx/fp32, onnx/int8, onnx/int4)\n"
+        "trio: 5 examples of tiny-reviews\n"
+        "4 cells, of timing alone at least 6 s\n",
+        "",
+    )
+    assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trioo"], "there is no model 'trioo'; there are trio. Did you mean 'trio'?"),
+        (["trio", "-b", "onxruntime"], "there is no backend 'onxruntime'; there are fake, onnxruntime, tflite, torchscript. Did you mean 'onnxruntime'?"),
+        (["trio", "-p", "int9"], "there is no precision 'int9' in trio; there are fp32, int4, int8. Did you mean 'int8'?"),
+        (["trio", "--format", "josn"], "there is no report 'josn'; there are csv, json, md, table. Did you mean 'json'?"),
+        (["trio", "--quick", "--full"], "--quick and --full exclude each other; give one of them"),
+        (["trio", "-t", "1,0"], "'1,0' is no list of numbers from 1 on; give e.g. 1,2"),
+        (["trio", "-b", "tflite,"], "'tflite,' has an empty name; give names with commas between"),
+    ],
+)
+@pytest.mark.usefixtures("at")
+def test_wrong_usage_is_status_2_and_one_sentence_that_helps(capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    assert status(["bench", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("error: ")
+    assert err.splitlines()[-1].endswith(said)
+
+
+def test_records_that_cannot_be_written_are_found_before_anything_is_measured(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (at / "file").write_bytes(b"")
+    assert status(["bench", "trio", "-o", "file/r.jsonl"]) == 1
+    assert capsys.readouterr() == ("", "error: a record cannot be written to file/r.jsonl: File exists; name another file with -o, or make room\n")
