@@ -98,5 +98,7 @@ def status(arguments: Sequence[str]) -> int:
 
 
 def _say(code: int, message: Any, usage: str | None = None) -> int:
-    click.echo(f"{usage}\nerror: {message}" if usage else f"error: {message}", err=True)
+    """One line, and no character that a terminal would obey: an engine's words may hold what a model file says."""
+    line = "".join(one if one.isprintable() else " " for one in f"error: {message}")
+    click.echo(f"{usage}\n{line}" if usage else line, err=True)
     return code

@@ -240,7 +240,10 @@ def test_wrong_usage_is_status_2_and_one_sentence_that_helps(capsys: pytest.Capt
     assert err.splitlines()[-1].endswith(said)
 
 
-def test_records_that_cannot_be_written_are_found_before_anything_is_measured(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_that_cannot_be_written_are_found_before_anything_is_measured(
+    at: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("edgebench.cli.bench._measure", lambda *_: pytest.fail("it measures"))
     (at / "file").write_bytes(b"")
     assert status(["bench", "trio", "-o", "file/r.jsonl"]) == 1
     assert capsys.readouterr() == ("", "error: a record cannot be written to file/r.jsonl: File exists; name another file with -o, or make room\n")

@@ -141,3 +141,8 @@ def test_a_wrong_command_line_gets_its_usage_and_one_sentence(capsys: pytest.Cap
     assert usage.startswith("Usage: edgebench")
     assert error.startswith("error: ")
     assert said in error
+
+
+def test_an_error_is_one_line_without_commands_for_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["predict", "a\x1b[31m\nb.toml", "good"]) == 2
+    assert capsys.readouterr().err.startswith("error: a [31m b.toml does not exist; give a TOML file")
