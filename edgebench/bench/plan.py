@@ -107,9 +107,8 @@ def _cells(ask: Ask, name: str, card: Card, backend: str, engine: Backend | Unsu
     fits = [one for one in card.variants if one.format in engine.formats]
     has = ", ".join(one.name for one in card.variants)
     if not fits:
-        if ask.backends or backend in DEFAULT_BACKENDS:
-            why = f"{backend} opens {', '.join(engine.formats)} files and card {card.name!r} has none; it has {has}"
-            yield refused(_spec(ask, name, engine.formats[0], ALL, backend), why)
+        why = f"{backend} opens {', '.join(engine.formats)} files and card {card.name!r} has none; it has {has}"
+        yield refused(_spec(ask, name, engine.formats[0], ALL, backend), why)
         return
     for precision in ask.precisions or dict.fromkeys(one.precision for one in fits):
         variant = next((one for one in fits if one.precision == precision), None)

@@ -81,6 +81,11 @@ def test_accuracy_lost_beyond_the_tolerance_is_a_fault() -> None:
     ]
 
 
+def test_accuracy_lost_by_just_the_tolerance_is_none() -> None:
+    assert 0.52 - 0.04 > 0.48  # in binary
+    assert checks.faults(accuracy(0.48), parity(), accuracy(0.52), Tolerance(accuracy_loss=0.04), spec()) == []
+
+
 def test_a_gain_in_accuracy_is_no_fault() -> None:
     assert checks.faults(accuracy(0.95), parity(), accuracy(0.92), Tolerance(accuracy_loss=0.0), spec()) == []
 

@@ -202,7 +202,7 @@ def test_closing_ends_what_runs_and_says_so(tmp_path: Path) -> None:
         except WorkerError as error:
             said.append(str(error))
 
-    thread = Thread(target=measure)
+    thread = Thread(target=measure, daemon=True)
     thread.start()
     while not (tmp_path / "group").exists() or not (tmp_path / "group").read_text():
         assert thread.is_alive()
