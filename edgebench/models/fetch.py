@@ -145,7 +145,7 @@ def fetch(wanted: Wanted, into: Path, *, offline: bool = False) -> Path:
     if _has_bytes(path, wanted):
         return path
     if offline or not wanted.sources:
-        tried = "no network is allowed (--offline)" if offline else "its card names no source"
+        tried = "nothing may be fetched now" if offline else "its card names no source"
         raise FetchError(f"{wanted.file} is not in {into}, and {tried}; fetch it once with a network, or put the file there")
     with _only_one(f"file-{wanted.sha256}"):
         if _has_bytes(path, wanted):

@@ -102,7 +102,7 @@ def read(path: Path) -> Recipe:
 def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progress: Progress = lambda stage, step, steps, losses: None) -> dict[str, Any]:
     """Train by `recipe` into `out` (teacher.pt, student.pt, result.json) and return what result.json holds.
 
-    `weights` are the folders of the weights that the recipe names.
+    `weights` are the folders of the weights that the recipe names. The process is left flushing denormal numbers to zero.
     """
     # Adam's moments of words that do not occur decay into denormal numbers, on which this arithmetic is several times slower;
     # threads take the setting over from the one that starts them, so it comes before the first of them

@@ -253,7 +253,7 @@ def test_plain_http_is_not_fetched_from_elsewhere(tmp_path: Path) -> None:
 
 def test_offline_says_what_to_do(server: Server, tmp_path: Path) -> None:
     server.bodies["/digits"] = CONTENT
-    with pytest.raises(FetchError, match=r"no network is allowed \(--offline\); fetch it once with a network, or put the file there"):
+    with pytest.raises(FetchError, match=r"nothing may be fetched now; fetch it once with a network, or put the file there"):
         fetch(wanted(Url(server.address("/digits"))), tmp_path, offline=True)
     assert server.requests == []
 

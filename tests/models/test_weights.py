@@ -35,7 +35,7 @@ def test_files_that_are_there_are_not_fetched(home: Path) -> None:
 
 
 def test_without_a_network_a_missing_file_is_named(home: Path) -> None:
-    with pytest.raises(FetchError, match=r"model.safetensors is not in .*minilm-l6, and no network is allowed"):
+    with pytest.raises(FetchError, match=r"model.safetensors is not in .*minilm-l6, and nothing may be fetched now"):
         fetch_weights("minilm-l6", offline=True)
 
 

@@ -85,7 +85,11 @@ def test_an_interrupted_recipe_goes_on_to_the_same_student(tmp_path: Path, weigh
 def test_the_student_imitates_on_unlabelled_sentences_too_and_no_label_of_theirs_is_read(tmp_path: Path, weights: Path, examples: Examples) -> None:
     dev, unlabelled = examples.select(range(8)), Examples(examples.ids[:24], [-1] * 24)
     steps: dict[str, int] = {}
-    result = recipe.run(read(tmp_path), Data(examples, dev, unlabelled), {"none": weights}, tmp_path / "out", lambda stage, _, of, __: steps.update({stage: of}))
+
+    def count(stage: str, step: int, of: int, losses: dict[str, float]) -> None:
+        steps[stage] = of
+
+    result = recipe.run(read(tmp_path), Data(examples, dev, unlabelled), {"none": weights}, tmp_path / "out", count)
     assert steps == {"teacher": 60, "intermediate": 13, "prediction": 26}  # 80 training sentences, then 104, 8 a batch
     assert torch.load(tmp_path / "out" / "targets.pt", weights_only=True).shape == (104, 2)
     assert result["unlabelled_sha256"] == fingerprint(unlabelled)
