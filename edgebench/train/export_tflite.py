@@ -6,7 +6,9 @@ EMBEDDING_LOOKUP (indexing it instead gives a GATHER_ND that 2.14 does not know)
 * 2.14 does not know a scale for each channel of a weight. It opens such a file and answers zeros, so every matrix has one
   scale, and the channels' own are multiplied onto the output (`edgebench.train.quantize`).
 * Rows of activations are quantised with a zero point (asymmetrically), as XNNPACK always does it. Without that flag 2.14 is
-  twice as far from the net.
+  twice as far from the net. In LiteRT it changes neither answers nor time.
+
+2.14 has no fast path for int8: it took four times as long as fp32 there. In LiteRT 2.3 int8 takes a third of fp32's time.
 """
 
 from __future__ import annotations

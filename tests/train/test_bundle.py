@@ -41,12 +41,11 @@ RESULT: dict[str, Any] = {"recipe": RECIPE, "heads": 2, "teacher": {"accuracy_de
 
 def finished_run(folder: Path, vocab: int = 11) -> Path:
     """A folder as `edgebench train` leaves it, of a student with random weights so large that its answers differ."""
-    torch.manual_seed(1)
+    generator = torch.Generator().manual_seed(12)
     net = nets.build(layers=2, hidden=24, heads=2, ffn=32, labels=2, vocab=vocab)
-    for parameter in net.parameters():
-        parameter.data = parameter.data + torch.randn_like(parameter) * 0.2
-    net.classifier.weight.data.normal_(0, 1)
-    net.classifier.bias.data.zero_()
+    for name, parameter in net.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        parameter.data = noise if name == "classifier.weight" else noise * 0.2 + name.endswith("LayerNorm.weight")
     folder.mkdir()
     torch.save(net.state_dict(), folder / "student.pt")
     (folder / "result.json").write_text(json.dumps(RESULT))
