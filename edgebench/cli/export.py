@@ -11,18 +11,16 @@ import click
 
 from edgebench.errors import MissingError
 
-FORMATS = ("onnx", "tflite", "torchscript")
-PRECISIONS = ("fp32", "int8")
+VARIANTS = "onnx/fp32,onnx/int8,tflite/fp32,tflite/int8,torchscript/fp32,torchscript/int8"
 
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--into", type=click.Path(file_okay=False, path_type=Path), default=Path("models"), show_default=True, help="Folder for the card and its files.")
-@click.option("--formats", default=",".join(FORMATS), show_default=True, help="Which formats to write.")
-@click.option("--precisions", default=",".join(PRECISIONS), show_default=True, help="Which precisions to write.")
+@click.option("--variants", default=VARIANTS, help="Which files to write. Default: all six, format/precision, commas between.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder with local data sets.  [default: $EDGEBENCH_DATA]")
 @click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
-def command(run: Path, into: Path, formats: str, precisions: str, data: Path | None, offline: bool) -> None:
+def command(run: Path, into: Path, variants: str, data: Path | None, offline: bool) -> None:
     """Write the student that `edgebench train` left in the folder RUN as ONNX, TFLite and TorchScript, fp32 and int8.
 
     Each file's answers are compared with the net's, its accuracy is measured, and a card is written beside the files.
@@ -37,8 +35,5 @@ def command(run: Path, into: Path, formats: str, precisions: str, data: Path | N
     finished = read_run(run)
     labelled = load(finished.recipe.dataset, "dev", folder=data, offline=offline)
     tokenizer = fetch_weights(finished.recipe.teacher.weights, offline=offline) / "tokenizer.json"
-    card = bundle(
-        finished, into, tokenizer, labelled,
-        formats=[one.strip() for one in formats.split(",")], precisions=[one.strip() for one in precisions.split(",")], tell=click.echo,
-    )
+    card = bundle(finished, into, tokenizer, labelled, variants=[one.strip() for one in variants.split(",")], tell=click.echo)
     click.echo(f"{card} is written; try: edgebench bench {card}")

@@ -62,14 +62,14 @@ def read_run(folder: Path) -> Run:
 
 
 def bundle(
-    run: Run, into: Path, tokenizer: Path, labelled: Labelled, *, formats: Sequence[str], precisions: Sequence[str],
+    run: Run, into: Path, tokenizer: Path, labelled: Labelled, *, variants: Sequence[str],
     tell: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Write `into`/NAME.toml and its files; return the card's path. `labelled` is what accuracy is measured on."""
     name = run.recipe.name
     folder = into / name
     lengths = [*(one for one in LENGTHS if one < run.recipe.max_tokens), run.recipe.max_tokens]
-    written = export(run.net, folder, formats=formats, precisions=precisions, lengths=lengths, progress=tell)
+    written = export(run.net, folder, variants=variants, lengths=lengths, progress=tell)
     write_tokenizer(tokenizer, folder / "tokenizer.json", run.recipe.max_tokens)
     examples = tokenised(labelled, folder / "tokenizer.json", run.recipe.max_tokens)
     rows = range(min(COMPARED, len(examples)))

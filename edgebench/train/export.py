@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 SUFFIXES = {"onnx": ".onnx", "tflite": ".tflite", "torchscript": ".pt"}
 BACKENDS = {"onnx": "onnxruntime", "tflite": "tflite", "torchscript": "torchscript"}
 PRECISIONS = ("fp32", "int8")
+VARIANTS = tuple(f"{form}/{precision}" for form in SUFFIXES for precision in PRECISIONS)
 MASKED = -1e4  # added to the scores of padding: exp() of it is 0 in float32 and float16, and it is finite in both
 
 
@@ -99,30 +100,30 @@ class Classifier(nn.Module):
 
 
 def export(
-    net: BertForSequenceClassification, folder: Path, *, formats: Sequence[str] = tuple(SUFFIXES), precisions: Sequence[str] = PRECISIONS,
-    lengths: Sequence[int] = (32, 64, 128), progress: Callable[[str], None] = lambda name: None,
+    net: BertForSequenceClassification, folder: Path, *, variants: Sequence[str] = VARIANTS, lengths: Sequence[int] = (32, 64, 128),
+    progress: Callable[[str], None] = lambda name: None,
 ) -> list[Exported]:
-    """Write `net` into `folder` as {folder's name}-{precision}{suffix}, one file for each format and precision.
+    """Write `net` into `folder` as {folder's name}-{precision}{suffix}, one file for each of `variants`, e.g. "onnx/int8".
 
     `lengths` are the sequence lengths of a TFLite file; the others take any length. A file appears whole or not at all.
     """
     longest = net.config.max_position_embeddings
     if not lengths or not 1 <= min(lengths) <= max(lengths) <= longest:
         raise UsageError(f"lengths are {', '.join(map(str, lengths)) or 'empty'}; expected whole numbers from 1 to {longest}, the positions the net knows")
-    for asked, known, noun in [*((one, tuple(SUFFIXES), "format") for one in formats), *((one, PRECISIONS, "precision") for one in precisions)]:
-        if asked not in known:
-            raise UsageError(f"there is no {noun} {asked!r} to export to; there are {', '.join(known)}.{did_you_mean(asked, known)}")
-    writers = {form: _writer(form) for form in formats}  # a missing library is said before the first file
+    for asked in variants:
+        if asked not in VARIANTS:
+            raise UsageError(f"there is no variant {asked!r} to export to; there are {', '.join(VARIANTS)}.{did_you_mean(asked, VARIANTS)}")
+    wanted = [one.split("/") for one in dict.fromkeys(variants)]
+    writers = {form: _writer(form) for form, _ in wanted}  # a missing library is said before the first file
     folder.mkdir(parents=True, exist_ok=True)
     module = Classifier(net).eval()
     written = []
-    for form, write in writers.items():
-        for precision in dict.fromkeys(precisions):
-            progress(f"{form}/{precision}")
-            path = folder / f"{folder.name}-{precision}{SUFFIXES[form]}"
-            with _whole(path) as part, torch.no_grad():
-                write(module, part, precision, sorted(set(lengths)))
-            written.append(Exported(form, precision, path, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size))
+    for form, precision in wanted:
+        progress(f"{form}/{precision}")
+        path = folder / f"{folder.name}-{precision}{SUFFIXES[form]}"
+        with _whole(path) as part, torch.no_grad():
+            writers[form](module, part, precision, sorted(set(lengths)))
+        written.append(Exported(form, precision, path, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size))
     return written
 
 

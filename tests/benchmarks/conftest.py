@@ -17,6 +17,8 @@ import pytest
 import edgebench
 from edgebench import catalog
 
+from . import figures
+
 MODEL = "tinybert-sst2"
 
 
@@ -76,14 +78,20 @@ def sentences() -> list[str]:
     return list(data.load("sst2", "dev", offline=True).texts[:1000])
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--figures", type=Path, help="Append each measured figure to this file, a JSON line each (see figures.py).")
+
+
 @pytest.fixture
-def figure(record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]) -> Callable[..., None]:
-    """Say a measured figure beside what it should reach."""
+def figure(record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Say a measured figure beside what it should reach, and keep it where `--figures` asks for that."""
 
     def say(name: str, value: float, reach: str, **how: object) -> None:
         record_property(name, value)
         with capsys.disabled():
             print(f"\n  {name}: {value:.3g} (to reach: {reach}) {' '.join(f'{key}={one}' for key, one in how.items())}")
+        if path := request.config.getoption("--figures"):
+            figures.append(path, name, value, reach, **how)
 
     return say
 

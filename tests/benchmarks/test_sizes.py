@@ -25,14 +25,14 @@ def medians_ns(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str,
     """(net, format, precision) -> median of one call with one thread, all sessions in turn."""
     pytest.importorskip("torch", reason="the nets are made with torch; install edgebench[export]")
     pytest.importorskip("litert_torch", reason="the TFLite files are made with litert-torch; install edgebench[export]")
-    from edgebench.train.export import BACKENDS, export
+    from edgebench.train.export import BACKENDS, VARIANTS, export
     from edgebench.train.nets import build
 
     folder = tmp_path_factory.mktemp("sizes")
     sessions: dict[tuple[str, str, str], Session] = {}
     for name, shape in SHAPES.items():
-        precisions = ("fp32",) if name == "BERT-base" else ("fp32", "int8")
-        for one in export(build(**shape, labels=2).eval(), folder / name, precisions=precisions, lengths=(LENGTH,)):
+        variants = [one for one in VARIANTS if name != "BERT-base" or one.endswith("fp32")]
+        for one in export(build(**shape, labels=2).eval(), folder / name, variants=variants, lengths=(LENGTH,)):
             sessions[name, one.format, one.precision] = get("backends", BACKENDS[one.format]).open(one.path, Options(threads=1))
     times = _in_turn({key: _call(session) for key, session in sessions.items()})
     for session in sessions.values():

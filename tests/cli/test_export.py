@@ -48,7 +48,7 @@ def export(run: Path, *options: str) -> Result:
 
 
 def test_a_run_becomes_a_card_and_each_file_says_how_far_it_is_from_the_net(run: Path) -> None:
-    result = export(run, "--formats", "onnx, torchscript")
+    result = export(run, "--variants", "onnx/fp32, onnx/int8, torchscript/fp32, torchscript/int8")
     assert result.exception is None
     lines, card = result.output.splitlines(), run.parent / "models" / "tiny.toml"
     names = ["onnx/fp32", "onnx/int8", "torchscript/fp32", "torchscript/int8"]
@@ -63,27 +63,27 @@ def test_a_run_becomes_a_card_and_each_file_says_how_far_it_is_from_the_net(run:
         assert pipe("good fine").label in ("negative", "positive")
 
 
-def test_a_format_named_twice_is_written_once(run: Path) -> None:
-    assert export(run, "--formats", "torchscript,torchscript", "--precisions", "int8,int8").exception is None
+def test_a_variant_named_twice_is_written_once(run: Path) -> None:
+    assert export(run, "--variants", "torchscript/int8,torchscript/int8").exception is None
     assert [variant.name for variant in cards.read(run.parent / "models" / "tiny.toml").variants] == ["torchscript/int8"]
 
 
 def test_exporting_again_replaces_the_card_and_its_files(run: Path) -> None:
     for precision in ("fp32", "int8"):
-        assert export(run, "--formats", "onnx", "--precisions", precision).exception is None
+        assert export(run, "--variants", f"onnx/{precision}").exception is None
     assert [variant.name for variant in cards.read(run.parent / "models" / "tiny.toml").variants] == ["onnx/int8"]
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
+    ("value", "said"),
     [
-        ("--formats", "onnx,tensorrt", "there is no format 'tensorrt' to export to; there are onnx, tflite, torchscript"),
-        ("--formats", "", "there is no format '' to export to"),
-        ("--precisions", "fp16", "there is no precision 'fp16' to export to; there are fp32, int8"),
+        ("onnx/int8,tensorrt/int8", "there is no variant 'tensorrt/int8' to export to; there are onnx/fp32, onnx/int8, tflite/fp32,"),
+        ("", "there is no variant '' to export to"),
+        ("onnx/fp16", "there is no variant 'onnx/fp16' to export to"),
     ],
 )
-def test_an_unknown_format_or_precision_is_wrong_usage(run: Path, option: str, value: str, said: str) -> None:
-    result = export(run, option, value)
+def test_an_unknown_variant_is_wrong_usage(run: Path, value: str, said: str) -> None:
+    result = export(run, "--variants", value)
     assert isinstance(result.exception, UsageError)
     assert said in str(result.exception)
     assert not (run.parent / "models").exists()

@@ -86,9 +86,10 @@ def labelled(folder: Path, tokenizer: Path) -> Labelled:
 
 def check_bundle(folder: Path, into: Path, tokenizer: Path, labelled: Labelled, *formats: str) -> Path:
     """Bundle, then ask every variant through `load`; the card's path."""
-    path = bundle(read_run(folder), into, tokenizer, labelled, formats=formats, precisions=("fp32", "int8"))
+    variants = [f"{form}/{precision}" for form in formats for precision in ("fp32", "int8")]
+    path = bundle(read_run(folder), into, tokenizer, labelled, variants=variants)
     card = cards.read(path)
-    assert [variant.name for variant in card.variants] == [f"{form}/{precision}" for form in formats for precision in ("fp32", "int8")]
+    assert [variant.name for variant in card.variants] == variants
     for file in card.listed:
         verify(path.parent / file.file, file.sha256, file.size_bytes)
     for variant in card.variants:
@@ -117,7 +118,7 @@ def test_a_finished_run_becomes_a_tflite_model_that_reads_no_more_than_the_recip
 
 
 def test_the_card_says_how_the_model_came_about(folder: Path, tmp_path: Path, tokenizer: Path, labelled: Labelled) -> None:
-    card = cards.read(bundle(read_run(folder), tmp_path, tokenizer, labelled, formats=["torchscript"], precisions=["int8"]))
+    card = cards.read(bundle(read_run(folder), tmp_path, tokenizer, labelled, variants=["torchscript/int8"]))
     assert (card.name, card.task, card.labels, card.dataset) == ("tiny", "text-classification", ("negative", "positive"), "tiny")
     assert (card.reference, card.tolerance) == ("torchscript/int8", {"int8": TOLERANCE["int8"]})
     assert card.parameters == nets.parameter_count(read_run(folder).net)
@@ -128,7 +129,7 @@ def test_the_card_says_how_the_model_came_about(folder: Path, tmp_path: Path, to
 
 
 def test_a_file_changed_after_the_card_was_written_is_not_opened(folder: Path, tmp_path: Path, tokenizer: Path, labelled: Labelled) -> None:
-    path = bundle(read_run(folder), tmp_path, tokenizer, labelled, formats=["onnx"], precisions=["fp32"])
+    path = bundle(read_run(folder), tmp_path, tokenizer, labelled, variants=["onnx/fp32"])
     file = tmp_path / "tiny" / "tiny-fp32.onnx"
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(IntegrityError, match="sha256 of .*tiny-fp32.onnx is"):
@@ -144,7 +145,7 @@ def test_a_file_that_disagrees_with_the_net_is_refused(folder: Path, tmp_path: P
             run.net.bert.encoder.layer[0].attention.self.query.bias.data += 1
 
     with pytest.raises(EngineError, match=r"tiny-fp32\.onnx disagrees with the net it was made from: .* equal answers, probabilities up to 0\.\d+ apart"):
-        bundle(run, tmp_path, tokenizer, labelled, formats=["onnx", "torchscript"], precisions=["fp32"], tell=change_the_net_between_two_files)
+        bundle(run, tmp_path, tokenizer, labelled, variants=["onnx/fp32", "torchscript/fp32"], tell=change_the_net_between_two_files)
     assert said == ["onnx/fp32", "torchscript/fp32", said[-1]]
     assert not (tmp_path / "tiny.toml").exists()
 

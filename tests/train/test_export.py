@@ -82,7 +82,7 @@ def written(request: pytest.FixtureRequest, net: BertForSequenceClassification, 
     """The file of the (format, precision) that the test names."""
     form, precision = request.param
     need(form)
-    [one] = export(net, tmp_path_factory.mktemp(form) / "tiny", formats=[form], precisions=[precision], lengths=LENGTHS)
+    [one] = export(net, tmp_path_factory.mktemp(form) / "tiny", variants=[f"{form}/{precision}"], lengths=LENGTHS)
     return one
 
 
@@ -161,7 +161,7 @@ def test_signatures_share_the_weights(precision: str, tmp_path: Path) -> None:
     need("tflite")
     net = random_net(vocab=60_000)  # most of the file, as in a real net
     (one,), (three,) = (
-        export(net, tmp_path / str(len(lengths)), formats=["tflite"], precisions=[precision], lengths=lengths) for lengths in ((8,), (8, 16, 24))
+        export(net, tmp_path / str(len(lengths)), variants=[f"tflite/{precision}"], lengths=lengths) for lengths in ((8,), (8, 16, 24))
     )
     assert one.size_bytes < three.size_bytes < one.size_bytes * 1.1
 
@@ -210,8 +210,8 @@ def test_a_file_is_named_after_its_folder_and_precision_and_its_digest_is_its_ow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"formats": ["onx"]}, r"there is no format 'onx' to export to; there are onnx, tflite, torchscript. Did you mean 'onnx'\?"),
-        ({"precisions": ["int4"]}, r"there is no precision 'int4' to export to; there are fp32, int8. Did you mean 'int8'\?"),
+        ({"variants": ["onx/int8"]}, r"there is no variant 'onx/int8' to export to; there are onnx/fp32, onnx/int8, .* Did you mean 'onnx/int8'\?"),
+        ({"variants": ["onnx"]}, r"there is no variant 'onnx' to export to"),
         ({"lengths": []}, "lengths are empty; expected whole numbers from 1 to 512"),
         ({"lengths": [0, 32]}, "lengths are 0, 32; expected whole numbers from 1 to 512, the positions the net knows"),
         ({"lengths": [600]}, "lengths are 600; expected whole numbers from 1 to 512"),
@@ -233,7 +233,7 @@ def test_a_missing_library_says_what_to_install(
         monkeypatch.setitem(sys.modules, one, type(sys)(one))
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingError, match=rf"export to {form} needs {module}, which cannot be imported .*; install edgebench\[export\]$"):
-        export(net, tmp_path / "none", formats=[form])
+        export(net, tmp_path / "none", variants=[f"{form}/fp32"])
 
 
 def test_a_missing_library_is_found_before_anything_is_written(
@@ -241,7 +241,7 @@ def test_a_missing_library_is_found_before_anything_is_written(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ai_edge_quantizer", None)
     with pytest.raises(MissingError, match="export to tflite needs ai_edge_quantizer"):
-        export(net, tmp_path / "none", formats=["torchscript", "tflite"])
+        export(net, tmp_path / "none", variants=["torchscript/fp32", "tflite/fp32"])
     assert not list(tmp_path.rglob("*.pt"))
 
 
@@ -258,14 +258,14 @@ def test_an_interrupted_write_leaves_no_half_file(tmp_path: Path) -> None:
 
 def test_an_interrupted_export_leaves_the_earlier_file(tmp_path: Path) -> None:
     net = random_net()
-    [before] = export(net, tmp_path / "tiny", formats=["torchscript"], precisions=["fp32"])
+    [before] = export(net, tmp_path / "tiny", variants=["torchscript/fp32"])
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     net.classifier.register_forward_hook(stop)
     with pytest.raises(KeyboardInterrupt):
-        export(net, tmp_path / "tiny", formats=["torchscript"], precisions=["fp32"])
+        export(net, tmp_path / "tiny", variants=["torchscript/fp32"])
     assert [path.read_bytes() for path in (tmp_path / "tiny").iterdir()] == [before.path.read_bytes()]
     assert parity(random_net(), before, padded_batches()).difference <= BOUND["fp32"]
 
@@ -273,7 +273,7 @@ def test_an_interrupted_export_leaves_the_earlier_file(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_sentence_longer_than_the_longest_signature_is_wrong_usage(net: BertForSequenceClassification, tmp_path: Path) -> None:
     need("tflite")
-    [one] = export(net, tmp_path / "short", formats=["tflite"], precisions=["fp32"], lengths=[4])
+    [one] = export(net, tmp_path / "short", variants=["tflite/fp32"], lengths=[4])
     with pytest.raises(UsageError, match="a sentence has 5 tokens, the file takes at most 4; export it with a longer length"):
         parity(net, one, [(torch.ones(1, 5, dtype=torch.int64),) * 2])
 
@@ -281,7 +281,7 @@ def test_a_sentence_longer_than_the_longest_signature_is_wrong_usage(net: BertFo
 @pytest.mark.slow
 def test_a_length_given_twice_is_one_signature(net: BertForSequenceClassification, tmp_path: Path) -> None:
     need("tflite")
-    [one] = export(net, tmp_path / "twice", formats=["tflite"], precisions=["fp32"], lengths=[8, 4, 8])
+    [one] = export(net, tmp_path / "twice", variants=["tflite/fp32"], lengths=[8, 4, 8])
     assert opened(one).lengths == (4, 8)
 
 
@@ -292,6 +292,6 @@ def test_tinybert_in_int8_is_a_quarter_of_its_size(form: str, tmp_path: Path) ->
     need(form)
     torch.manual_seed(0)
     net = nets.build(layers=4, hidden=312, heads=12, ffn=1200, labels=2).eval()
-    full, small = export(net, tmp_path / "tinybert", formats=[form])
+    full, small = export(net, tmp_path / "tinybert", variants=[f"{form}/fp32", f"{form}/int8"])
     assert 57e6 < full.size_bytes < 59e6
     assert 14e6 < small.size_bytes < 17.5e6
