@@ -19,8 +19,8 @@ from edgebench import catalog, plugins
 from edgebench.backends.base import Backend, Facts, Options, Session, usable_cpus
 from edgebench.errors import MissingError, UnsupportedError, UsageError
 from edgebench.models import card as cards
+from edgebench.models.artifact import artifact, files
 from edgebench.models.card import Card, Variant
-from edgebench.models.fetch import artifact, files
 from edgebench.tasks.base import Task
 
 DEFAULT_BACKENDS = ("onnxruntime", "tflite", "torchscript")

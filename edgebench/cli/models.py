@@ -63,7 +63,7 @@ def verify(models: tuple[str, ...]) -> None:
     from edgebench import catalog
     from edgebench.errors import IntegrityError
     from edgebench.models import card as cards
-    from edgebench.models.fetch import verify as check
+    from edgebench.models.artifact import verify as check
 
     wrong = 0
     for name in models or tuple(catalog.paths("models")):
@@ -89,7 +89,7 @@ def add(card_file: Path) -> None:
     """
     from edgebench import catalog
     from edgebench.models import card as cards
-    from edgebench.models.fetch import verify as check
+    from edgebench.models.artifact import verify as check
 
     card = cards.read(card_file)
     target = catalog.user_folder("models")

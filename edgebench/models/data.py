@@ -18,8 +18,9 @@ import msgspec
 
 from edgebench import catalog, toml
 from edgebench.errors import CardError, FetchError, IntegrityError, UsageError
+from edgebench.models.artifact import beside, verify
 from edgebench.models.card import File
-from edgebench.models.fetch import Wanted, beside, fetch, verify
+from edgebench.models.fetch import Wanted, fetch
 
 
 class Copy(Wanted, frozen=True, forbid_unknown_fields=True):

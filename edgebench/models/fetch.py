@@ -1,7 +1,7 @@
-"""A card's file -> an Artifact, its bytes checked; and a file that is not here yet -> a checked file in the cache.
+"""A file that is not here yet -> a checked file in the cache.
 
-`verify`, `artifact` and `files` never touch the network. `fetch` does, from an address, or from a package of a registry
-whose archive is read as an archive: nothing in it is installed, imported or run.
+It comes from an address, or from a package of a registry whose archive is read as an archive: nothing in it is installed,
+imported or run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import fnmatch
 import hashlib
 import os
 import re
-import stat
 import subprocess
 import sys
 import tarfile
@@ -21,7 +20,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import IO, cast
@@ -31,7 +29,8 @@ import msgspec
 
 from edgebench.catalog import cache_folder
 from edgebench.errors import FetchError, IntegrityError
-from edgebench.models.card import Card, File, Variant
+from edgebench.models.artifact import digest, short, verify
+from edgebench.models.card import File
 
 SILENCE_S = 30.0  # a server that says nothing for so long is given up
 PACKAGE_S = 1_800.0  # pip or npm, for one archive
@@ -84,55 +83,6 @@ class Wanted(File, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"file {self.file!r} leaves its folder; give a relative path inside it")
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError(f"sha256 of {self.file!r} is {self.sha256!r}; expected 64 hexadecimal digits in lower case")
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A variant that lies verified at `path`; `card` is its card's name."""
-
-    path: Path
-    variant: Variant
-    card: str
-
-
-def artifact(card_path: Path, card: Card, variant: Variant) -> Artifact:
-    """The variant's file beside the card, its bytes checked."""
-    return Artifact(beside(card_path, variant), variant, card.name)
-
-
-def files(card_path: Path, card: Card) -> dict[str, Path]:
-    """Every file the card names besides its variants (tokenizer, labels), their bytes checked."""
-    return {name: beside(card_path, file) for name, file in card.files.items()}
-
-
-def beside(card_path: Path, file: File) -> Path:
-    """The path of a file that a card at `card_path` names: inside that folder, links followed, and with the card's bytes."""
-    folder = card_path.resolve().parent
-    path = (folder / file.file).resolve()
-    if not path.is_relative_to(folder):
-        raise IntegrityError(f"{card_path.parent / file.file} leads to {path}, outside the card's folder; put the file itself there")
-    verify(path, file.sha256, file.size_bytes)
-    return path
-
-
-def verify(path: Path, sha256: str, size_bytes: int) -> None:
-    """Nothing, if `path` is a regular file of this size and digest; IntegrityError otherwise."""
-    try:
-        with open(path, "rb", opener=_without_waiting) as file:
-            info = os.fstat(file.fileno())
-            if not stat.S_ISREG(info.st_mode):
-                raise IntegrityError(f"{path} is no regular file; the card names one of {size_bytes} bytes: put it there")
-            if info.st_size != size_bytes:
-                raise IntegrityError(f"{path} has {info.st_size} bytes, the card says {size_bytes}; delete the file or correct the card")
-            found = _digest(file)
-    except (FileNotFoundError, NotADirectoryError):
-        raise IntegrityError(f"{path} is missing, but its card names it; put the file there or fetch it again") from None
-    except IsADirectoryError:
-        raise IntegrityError(f"{path} is a folder, the card names a file of {size_bytes} bytes; put it there") from None
-    except OSError as error:
-        raise IntegrityError(f"{path} cannot be read: {error.strerror}; its bytes must be checked before it is used") from error
-    if found != sha256:
-        raise IntegrityError(f"sha256 of {path} is {_short(found)}, the card says {_short(sha256)}; delete the file or correct the card")
 
 
 def fetch(wanted: Wanted, into: Path, *, offline: bool = False) -> Path:
@@ -199,7 +149,7 @@ def _archive(source: Source) -> Path:
                     got = _npm(source.package, Path(scratch))
             if source.sha256 is not None and (found := _digest_of(got)) != source.sha256:
                 got.unlink()
-                raise IntegrityError(f"sha256 of what came is {_short(found)}, expected {_short(source.sha256)}")
+                raise IntegrityError(f"sha256 of what came is {short(found)}, expected {short(source.sha256)}")
             os.replace(got, kept)
     return kept
 
@@ -322,18 +272,9 @@ def _has_bytes(path: Path, wanted: File) -> bool:
     return True
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    """Open without hanging on a named pipe."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
 def _digest_of(path: Path) -> str:
     with path.open("rb") as file:
-        return _digest(file)
-
-
-def _digest(file: IO[bytes]) -> str:
-    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return digest(file)
 
 
 def _made(folder: Path) -> Path:
@@ -342,7 +283,3 @@ def _made(folder: Path) -> Path:
     except OSError as error:
         raise FetchError(f"folder {folder} cannot be made: {error.strerror}; set EDGEBENCH_HOME to one that can be written") from error
     return folder
-
-
-def _short(sha256: str) -> str:
-    return f"{sha256[:8]}…"

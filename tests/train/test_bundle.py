@@ -24,8 +24,8 @@ from edgebench import plugins  # noqa: E402
 from edgebench.backends.base import Options  # noqa: E402
 from edgebench.errors import CardError, EngineError, IntegrityError  # noqa: E402
 from edgebench.models import card as cards  # noqa: E402
+from edgebench.models.artifact import verify  # noqa: E402
 from edgebench.models.data import Labelled  # noqa: E402
-from edgebench.models.fetch import verify  # noqa: E402
 from edgebench.train import nets  # noqa: E402
 from edgebench.train.bundle import TOLERANCE, Run, _check, bundle, read_run, write_tokenizer  # noqa: E402
 from edgebench.train.export import BACKENDS, Exported, Parity  # noqa: E402

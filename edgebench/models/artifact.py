@@ -1,0 +1,77 @@
+"""A card's file -> an Artifact: a file whose bytes were checked. Nothing here touches the network."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from edgebench.errors import IntegrityError
+from edgebench.models.card import Card, File, Variant
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A variant that lies verified at `path`; `card` is its card's name."""
+
+    path: Path
+    variant: Variant
+    card: str
+
+
+def artifact(card_path: Path, card: Card, variant: Variant) -> Artifact:
+    """The variant's file beside the card, its bytes checked."""
+    return Artifact(beside(card_path, variant), variant, card.name)
+
+
+def files(card_path: Path, card: Card) -> dict[str, Path]:
+    """Every file the card names besides its variants (tokenizer, labels), their bytes checked."""
+    return {name: beside(card_path, file) for name, file in card.files.items()}
+
+
+def beside(card_path: Path, file: File) -> Path:
+    """The path of a file that a card at `card_path` names: inside that folder, links followed, and with the card's bytes."""
+    folder = card_path.resolve().parent
+    path = (folder / file.file).resolve()
+    if not path.is_relative_to(folder):
+        raise IntegrityError(f"{card_path.parent / file.file} leads to {path}, outside the card's folder; put the file itself there")
+    verify(path, file.sha256, file.size_bytes)
+    return path
+
+
+def verify(path: Path, sha256: str, size_bytes: int) -> None:
+    """Nothing, if `path` is a regular file of this size and digest; IntegrityError otherwise."""
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            info = os.fstat(file.fileno())
+            if not stat.S_ISREG(info.st_mode):
+                raise IntegrityError(f"{path} is no regular file; the card names one of {size_bytes} bytes: put it there")
+            if info.st_size != size_bytes:
+                raise IntegrityError(f"{path} has {info.st_size} bytes, the card says {size_bytes}; delete the file or correct the card")
+            found = digest(file)
+    except (FileNotFoundError, NotADirectoryError):
+        raise IntegrityError(f"{path} is missing, but its card names it; put the file there or fetch it again") from None
+    except IsADirectoryError:
+        raise IntegrityError(f"{path} is a folder, the card names a file of {size_bytes} bytes; put it there") from None
+    except OSError as error:
+        raise IntegrityError(f"{path} cannot be read: {error.strerror}; its bytes must be checked before it is used") from error
+    if found != sha256:
+        raise IntegrityError(f"sha256 of {path} is {short(found)}, the card says {short(sha256)}; delete the file or correct the card")
+
+
+def digest(file: IO[bytes]) -> str:
+    """SHA-256 of what is left to read, as 64 hexadecimal digits."""
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def short(sha256: str) -> str:
+    """A digest as sentences show it."""
+    return f"{sha256[:8]}…"
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open without hanging on a named pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
