@@ -145,7 +145,7 @@ def _find(choice: Set, copies: tuple[Copy, ...], card_path: Path, folder: Path |
             try:
                 file = fetch(copy, catalog.cache_folder() / "datasets" / choice.name, offline=offline)
             except FetchError as error:
-                reasons.append(str(error))
+                reasons.append("it was not fetched yet" if offline else str(error))
             else:
                 return copy, file, ", ".join(map(str, copy.sources))
         elif copy.local is None:
