@@ -1,14 +1,13 @@
 """Where cards, profiles and the files beside them are found.
 
-Looked through in order: the user's own folder, the packages that offer more by entry point, and what edgebench ships
-(in an installed wheel inside the package, in a checkout beside it).
+Looked through in order: the user's own folder, what edgebench ships (in an installed wheel inside the package, in a
+checkout beside it), and the packages that offer more by entry point.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from edgebench.errors import UsageError, did_you_mean
@@ -37,9 +36,11 @@ def shipped_folder(kind: str) -> Path:
 def folders(kind: str) -> Iterator[Path]:
     """Every folder that may hold files of this kind ("models", "devices"), the user's first."""
     yield user_folder(kind)
+    yield shipped_folder(kind)
+    from importlib.metadata import entry_points  # 20 ms that a bundled model need not wait for
+
     for entry in sorted(entry_points(group="edgebench.catalog"), key=lambda one: one.name):
         yield Path(entry.load()) / kind
-    yield shipped_folder(kind)
 
 
 def paths(kind: str) -> dict[str, Path]:
@@ -59,8 +60,8 @@ def find(kind: str, name: str) -> Path:
         if path.is_file():
             return path
         raise UsageError(f"{name} does not exist; give a TOML file or one of {', '.join(paths(kind)) or 'nothing: none are installed'}")
-    known = paths(kind)
-    if name not in known:
-        noun = kind.rpartition("/")[2].removesuffix("s")
-        raise UsageError(f"there is no {noun} {name!r}; there are {', '.join(known) or 'none'}.{did_you_mean(name, known)}")
-    return known[name]
+    for folder in folders(kind):
+        if name == Path(name).name and (path := folder / f"{name}.toml").is_file():
+            return path
+    known, noun = paths(kind), kind.rpartition("/")[2].removesuffix("s")
+    raise UsageError(f"there is no {noun} {name!r}; there are {', '.join(known) or 'none'}.{did_you_mean(name, known)}")

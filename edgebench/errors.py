@@ -14,7 +14,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -77,5 +76,7 @@ def engine_errors(engine: str, doing: str) -> Iterator[None]:
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """" Did you mean 'x'?" for the nearest known word, or nothing."""
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -7,10 +7,12 @@ package that supplied it; the others go on working.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgebench.errors import UnsupportedError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "backends": {
@@ -57,4 +59,6 @@ def get(group: str, name: str) -> Any:
 
 
 def _outside(group: str) -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # 20 ms that what is built in need not wait for
+
     return {entry.name: entry for entry in entry_points(group=f"edgebench.{group}")}

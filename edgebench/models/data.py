@@ -7,7 +7,6 @@ used only if its bytes are the card's. The ones passed over, and why, are in `La
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import msgspec
 
 from edgebench import catalog, toml
 from edgebench.errors import CardError, FetchError, IntegrityError, UsageError
-from edgebench.models.artifact import beside, verify
+from edgebench.models.artifact import beside, digest, verify
 from edgebench.models.card import File
 from edgebench.models.fetch import Wanted, fetch
 
@@ -157,7 +156,7 @@ def _local(copies: list[Copy], path: Path) -> Copy:
     """The copy that the file at `path` is."""
     try:
         with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = digest(file)
     except OSError as error:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}; mend or remove it") from error
     for copy in copies:
