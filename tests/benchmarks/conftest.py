@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,18 @@ def in_turn(first: Callable[[], Any], second: Callable[[], Any], rounds: int) ->
     return times
 
 
-def median_ratio(above: list[int] | list[float], below: list[int] | list[float]) -> float:
-    return statistics.median(above) / statistics.median(below)
+@dataclass(frozen=True)
+class Ratio:
+    """Of two medians; `quartiles` are those of the ratios pair by pair."""
+
+    value: float
+    quartiles: tuple[float, float]
+
+
+def ratio(above: Sequence[float], below: Sequence[float]) -> Ratio:
+    """How many times larger the first are; the two were measured in turn."""
+    pairs = statistics.quantiles([one / other for one, other in zip(above, below, strict=True)], n=4)
+    return Ratio(statistics.median(above) / statistics.median(below), (round(pairs[0], 3), round(pairs[2], 3)))
 
 
 @pytest.fixture(scope="session")

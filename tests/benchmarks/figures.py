@@ -28,12 +28,14 @@ def append(path: Path, name: str, value: float, reach: str, **how: object) -> No
 def table(path: Path) -> str:
     """The figures of a file as Markdown, in the order they were measured."""
     found = [json.loads(line) for line in path.read_text().splitlines()]
-    rows = [f"| {one['figure']} | {one['value']:.3g} | {one['reach']} | {one['how']['n']} | {_details(one['how'])} | {one['date']} |" for one in found]
-    return "\n".join(["| figure | measured | to reach | n | details | date |", "|---|--:|--:|--:|---|---|", *rows]) + "\n"
+    return "\n".join(["| figure | measured | quartiles | to reach | n | details | date |", "|---|--:|--:|--:|--:|---|---|", *map(_row, found)]) + "\n"
 
 
-def _details(how: dict[str, Any]) -> str:
-    return "; ".join(f"{key} {_text(value)}" for key, value in how.items() if key != "n")
+def _row(one: dict[str, Any]) -> str:
+    how = dict(one["how"])
+    n, quartiles = how.pop("n"), " to ".join(f"{value:.3g}" for value in how.pop("quartiles", ()))
+    details = "; ".join(f"{key} {_text(value)}" for key, value in how.items())
+    return f"| {one['figure']} | {one['value']:.3g} | {quartiles} | {one['reach']} | {n} | {details} | {one['date']} |"
 
 
 def _text(value: Any) -> str:
