@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
@@ -25,10 +26,13 @@ def command(run: Path, into: Path, variants: str, data: Path | None, offline: bo
 
     Each file's answers are compared with the net's, its accuracy is measured, and a card is written beside the files.
     """
+    logging.disable(logging.WARNING)  # torchao, which a converter brings, warns of parts of itself that are not for this machine
     try:
         from edgebench.train.bundle import bundle, read_run
     except ImportError as error:
         raise MissingError(f"export needs {error.name}, which is not installed; install edgebench[export]") from error
+    finally:
+        logging.disable(logging.NOTSET)
     from edgebench.models.data import load
     from edgebench.models.weights import fetch_weights
 

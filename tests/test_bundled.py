@@ -1,0 +1,65 @@
+"""The bundled models are what their cards say: bytes, answers, accuracy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgebench
+from edgebench import catalog
+from edgebench.errors import MissingError
+from edgebench.models import card as cards
+from edgebench.models import data
+from edgebench.models.artifact import beside
+from edgebench.models.card import Variant
+
+FOLDER = catalog.shipped_folder("models")
+BACKENDS = {"onnx": "onnxruntime", "tflite": "tflite", "torchscript": "torchscript"}
+MODELS = [(path, variant) for path in sorted(FOLDER.glob("*.toml")) for variant in cards.read(path).variants]
+each_variant = pytest.mark.parametrize(("path", "variant"), MODELS, ids=[f"{path.stem} {variant.name}" for path, variant in MODELS])
+
+
+def answers(path: Path, variant: Variant, texts: tuple[str, ...]) -> list[Any]:
+    """One call for each text, as an app makes it."""
+    try:
+        with edgebench.load(path.stem, backend=BACKENDS[variant.format], precision=variant.precision) as pipe:
+            return [pipe(text) for text in texts]
+    except MissingError as error:
+        pytest.skip(str(error))
+
+
+def test_every_listed_file_has_its_cards_bytes_and_all_are_small_enough_to_clone() -> None:
+    listed = {beside(path, file) for path in FOLDER.glob("*.toml") for file in cards.read(path).listed}
+    there = {one for path in FOLDER.glob("*.toml") for one in (FOLDER / path.stem).iterdir()}
+    assert {one.resolve() for one in there} == listed
+    assert sum(one.stat().st_size for one in listed) < 120e6
+
+
+@each_variant
+def test_a_variant_answers_like_the_reference_within_the_cards_tolerance(path: Path, variant: Variant, tmp_path: Path) -> None:
+    card, texts = cards.read(path), data.load("sst2", "dev", offline=True, folder=tmp_path).texts
+    reference = card.variant(*card.reference.split("/"))
+    pairs = list(zip(answers(path, variant, texts), answers(path, reference, texts), strict=True))
+    tolerance = card.tolerance[variant.precision]
+    assert sum(mine.label == theirs.label for mine, theirs in pairs) >= tolerance.agreement * len(pairs)
+    assert max(abs(mine.scores["positive"] - theirs.scores["positive"]) for mine, theirs in pairs) <= tolerance.difference
+
+
+@each_variant
+def test_a_variant_scores_what_its_card_says(path: Path, variant: Variant) -> None:
+    if not os.environ.get("EDGEBENCH_DATA"):
+        pytest.skip("EDGEBENCH_DATA names no folder with sst2/")
+    found, said = data.load(cards.read(path).dataset, "dev", offline=True), variant.accuracy
+    assert said is not None
+    assert (found.name, len(found)) == (said.dataset, said.n)
+    right = sum(one.label == label for one, label in zip(answers(path, variant, found.texts), found.references, strict=True))
+    assert right / said.n == pytest.approx(said.value, abs=0.005)  # other processors round int8 otherwise: four sentences of 872
+
+
+def test_int8_keeps_the_accuracy_of_fp32_within_half_a_point() -> None:
+    scores = {variant.name: variant.accuracy.value for path, variant in MODELS if path.stem == "tinybert-sst2" and variant.accuracy}
+    assert set(scores) == {"onnx/fp32", "onnx/int8", "tflite/int8", "torchscript/int8"}
+    assert all(value >= scores["onnx/fp32"] - 0.005 for value in scores.values())
