@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from edgebench import catalog, plugins
 from edgebench.backends.base import Backend, Facts, Options, Session, usable_cpus
-from edgebench.errors import EdgebenchError, MissingError, UnsupportedError, UsageError
+from edgebench.errors import MissingError, UnsupportedError, UsageError
 from edgebench.models import card as cards
 from edgebench.models.artifact import artifact, files
 from edgebench.models.card import Card, Variant
@@ -135,7 +135,7 @@ def load(
     session = engine.open(found.path, Options(threads=threads, accelerator=accelerator))
     try:
         return Pipeline(card, variant, session, making.result())
-    except EdgebenchError:
+    except BaseException:  # a task of another package may raise anything
         session.close()
         raise
 

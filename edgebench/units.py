@@ -1,4 +1,7 @@
-"""Base units <-> text for people: 1420000 ns is "1.42 ms". Nothing else in the tree formats a quantity."""
+"""Base units <-> text for people: 1420000 ns is "1.42 ms". Nothing else in the tree formats a quantity.
+
+And any text made safe for people's terminals (`plain`).
+"""
 
 from __future__ import annotations
 
@@ -30,3 +33,8 @@ def three_digits(number: float) -> str:
 def _scaled(number: float, units: tuple[tuple[str, float], ...]) -> str:
     name, size = next(((name, size) for name, size in units if abs(number) / size < 999.5), units[-1])
     return f"{three_digits(number / size)} {name}"
+
+
+def plain(text: str) -> str:
+    """Without control characters, which a terminal would obey: names and reasons may hold what a model file says."""
+    return "".join(one if one.isprintable() else " " for one in text)

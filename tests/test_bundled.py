@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ MODELS = [(path, variant) for path in sorted(FOLDER.glob("*.toml")) for variant 
 each_variant = pytest.mark.parametrize(("path", "variant"), MODELS, ids=[f"{path.stem} {variant.name}" for path, variant in MODELS])
 
 
+@cache  # the reference is compared with every other
 def answers(path: Path, variant: Variant, texts: tuple[str, ...]) -> list[Any]:
     """One call for each text, as an app makes it."""
     try:

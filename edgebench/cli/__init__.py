@@ -15,6 +15,7 @@ import click
 
 from edgebench import __version__
 from edgebench.errors import EdgebenchError, UnsupportedError, UsageError, did_you_mean
+from edgebench.units import plain
 
 # name -> (module with an object `command`, its line in the help), sorted
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -99,6 +100,6 @@ def status(arguments: Sequence[str]) -> int:
 
 def _say(code: int, message: Any, usage: str | None = None) -> int:
     """One line, and no character that a terminal would obey: an engine's words may hold what a model file says."""
-    line = "".join(one if one.isprintable() else " " for one in f"error: {message}")
+    line = plain(f"error: {message}")
     click.echo(f"{usage}\n{line}" if usage else line, err=True)
     return code

@@ -189,8 +189,8 @@ class _Bar(_Lines):
 
 def _line(record: Record) -> str:
     """A finished cell in a line: its name, its median, its verdict and why."""
-    from edgebench.reports.base import plain, timing
-    from edgebench.units import duration_text
+    from edgebench.reports.base import timing
+    from edgebench.units import duration_text, plain
 
     time = timing(record)
     took = f"{duration_text(time.median)}, " if time else ""

@@ -12,16 +12,14 @@ import click
 
 from edgebench.errors import MissingError
 
-VARIANTS = "onnx/fp32,onnx/int8,tflite/fp32,tflite/int8,torchscript/fp32,torchscript/int8"
-
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--into", type=click.Path(file_okay=False, path_type=Path), default=Path("models"), show_default=True, help="Folder for the card and its files.")
-@click.option("--variants", default=VARIANTS, help="Which files to write. Default: all six, format/precision, commas between.")
+@click.option("--variants", help="Which files to write. Default: all six, format/precision, commas between.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder with local data sets.  [default: $EDGEBENCH_DATA]")
 @click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
-def command(run: Path, into: Path, variants: str, data: Path | None, offline: bool) -> None:
+def command(run: Path, into: Path, variants: str | None, data: Path | None, offline: bool) -> None:
     """Write the student that `edgebench train` left in the folder RUN as ONNX, TFLite and TorchScript, fp32 and int8.
 
     Each file's answers are compared with the net's, its accuracy is measured, and a card is written beside the files.
@@ -29,6 +27,7 @@ def command(run: Path, into: Path, variants: str, data: Path | None, offline: bo
     logging.disable(logging.WARNING)  # torchao, which a converter brings, warns of parts of itself that are not for this machine
     try:
         from edgebench.train.bundle import bundle, read_run
+        from edgebench.train.export import VARIANTS
     except ImportError as error:
         raise MissingError(f"export needs {error.name}, which is not installed; install edgebench[export]") from error
     finally:
@@ -39,5 +38,6 @@ def command(run: Path, into: Path, variants: str, data: Path | None, offline: bo
     finished = read_run(run)
     labelled = load(finished.recipe.dataset, "dev", folder=data, offline=offline)
     tokenizer = fetch_weights(finished.recipe.teacher.weights, offline=offline) / "tokenizer.json"
-    card = bundle(finished, into, tokenizer, labelled, variants=[one.strip() for one in variants.split(",")], tell=click.echo)
+    wanted = VARIANTS if variants is None else [one.strip() for one in variants.split(",")]
+    card = bundle(finished, into, tokenizer, labelled, variants=wanted, tell=click.echo)
     click.echo(f"{card} is written; try: edgebench bench {card}")

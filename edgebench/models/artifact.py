@@ -75,6 +75,12 @@ def digest(file: BufferedReader) -> str:
         return hashlib.sha256(content).hexdigest()
 
 
+def digest_of(path: Path) -> str:
+    """`digest` of the file at `path`; OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return digest(file)
+
+
 def short(sha256: str) -> str:
     """A digest as sentences show it."""
     return f"{sha256[:8]}…"

@@ -17,7 +17,7 @@ import msgspec
 
 from edgebench import catalog, toml
 from edgebench.errors import CardError, FetchError, IntegrityError, UsageError
-from edgebench.models.artifact import beside, digest, verify
+from edgebench.models.artifact import beside, digest_of, verify
 from edgebench.models.card import File
 from edgebench.models.fetch import Wanted, fetch
 
@@ -155,8 +155,7 @@ def _find(choice: Set, copies: tuple[Copy, ...], card_path: Path, folder: Path |
 def _local(copies: list[Copy], path: Path) -> Copy:
     """The copy that the file at `path` is."""
     try:
-        with path.open("rb") as file:
-            found = digest(file)
+        found = digest_of(path)
     except OSError as error:
         raise IntegrityError(f"{path} cannot be read: {error.strerror}; mend or remove it") from error
     for copy in copies:

@@ -29,7 +29,7 @@ import msgspec
 
 from edgebench.catalog import cache_folder
 from edgebench.errors import FetchError, IntegrityError
-from edgebench.models.artifact import digest, short, verify
+from edgebench.models.artifact import digest_of, short, verify
 from edgebench.models.card import File
 
 SILENCE_S = 30.0  # a server that says nothing for so long is given up
@@ -137,7 +137,7 @@ def _archive(source: Source) -> Path:
     key = source.sha256 or f"at-{hashlib.sha256(str(source).encode()).hexdigest()}"
     kept = cache_folder() / "archives" / key
     with _only_one(key):
-        if kept.is_file() and (source.sha256 is None or _digest_of(kept) == source.sha256):
+        if kept.is_file() and (source.sha256 is None or digest_of(kept) == source.sha256):
             return kept
         with tempfile.TemporaryDirectory(dir=_made(kept.parent)) as scratch:
             match source:
@@ -147,7 +147,7 @@ def _archive(source: Source) -> Path:
                     got = _pip(source.package, Path(scratch))
                 case Npm():
                     got = _npm(source.package, Path(scratch))
-            if source.sha256 is not None and (found := _digest_of(got)) != source.sha256:
+            if source.sha256 is not None and (found := digest_of(got)) != source.sha256:
                 got.unlink()
                 raise IntegrityError(f"sha256 of what came is {short(found)}, expected {short(source.sha256)}")
             os.replace(got, kept)
@@ -270,11 +270,6 @@ def _has_bytes(path: Path, wanted: File) -> bool:
     except IntegrityError:
         return False
     return True
-
-
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return digest(file)
 
 
 def _made(folder: Path) -> Path:

@@ -117,11 +117,6 @@ def footnotes(records: Sequence[Record]) -> list[str]:
     return lines + [f"note: {note}" for note in dict.fromkeys(note for record in records for note in record.notes)]
 
 
-def plain(text: str) -> str:
-    """Without control characters, which a terminal would obey."""
-    return "".join(one if one.isprintable() else " " for one in text)
-
-
 def _race(record: Record) -> tuple[str, int | None]:
     """Cells are compared with those of the same model over inputs of the same length."""
     return record.spec.model, record.spec.length

@@ -8,7 +8,8 @@ from io import StringIO
 from typing import Any
 
 from edgebench.record import Record
-from edgebench.reports.base import fastest, first_answer_ns, plain, timing
+from edgebench.reports.base import fastest, first_answer_ns, timing
+from edgebench.units import plain
 
 FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet would compute
 

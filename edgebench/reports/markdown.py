@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from edgebench.record import Record
-from edgebench.reports.base import columns, fastest, footnotes, plain, title
+from edgebench.reports.base import columns, fastest, footnotes, title
+from edgebench.units import plain
 
 
 def render(records: Sequence[Record]) -> str:

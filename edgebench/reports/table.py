@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edgebench.record import Record
-from edgebench.reports.base import Column, columns, fastest, footnotes, plain, title
+from edgebench.reports.base import Column, columns, fastest, footnotes, title
+from edgebench.units import plain
 
 BETWEEN = 2  # blanks between two columns: one of padding, one of the box
 STYLES = {"valid": "", "noisy": "yellow", "invalid": "red", "failed": "red", "unsupported": "dim"}

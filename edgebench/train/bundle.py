@@ -6,7 +6,6 @@ accuracy is measured through the pipeline that an app calls.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import torch
 from transformers import BertForSequenceClassification
 
 from edgebench.errors import CardError, EngineError
+from edgebench.models.artifact import digest_of
 from edgebench.models.card import Card, File, Score, Tolerance, Variant
 from edgebench.models.data import Labelled
 from edgebench.train import nets
@@ -119,7 +119,10 @@ def _check(one: Exported, close: Parity) -> None:
 
 def _card(run: Run, written: Sequence[Exported], folder: Path, labelled: Labelled) -> Card:
     recipe, result = run.recipe, run.result
-    variants = tuple(Variant(format=one.format, precision=one.precision, **_file(folder, one.path)) for one in written)
+    variants = tuple(
+        Variant(format=one.format, precision=one.precision, file=_name(one.path), sha256=one.sha256, size_bytes=one.size_bytes) for one in written
+    )
+    tokenizer = folder / "tokenizer.json"
     reference = next((one.name for one in variants if one.precision == "fp32"), variants[0].name)
     made_by = {
         "recipe": recipe.name, "seed": recipe.seed, "teacher": recipe.teacher.weights, "assistant": recipe.assistant.weights if recipe.assistant else None,
@@ -129,14 +132,15 @@ def _card(run: Run, written: Sequence[Exported], folder: Path, labelled: Labelle
     return Card(
         schema=1, name=recipe.name, task=recipe.task, about=recipe.about, licence="Apache-2.0", source=f"trained by edgebench, recipe {recipe.name}",
         labels=labelled.label_names, dataset=recipe.dataset, reference=reference, variants=variants,
-        files={"tokenizer": File(**_file(folder, folder / "tokenizer.json"))},
+        files={"tokenizer": File(_name(tokenizer), digest_of(tokenizer), tokenizer.stat().st_size)},
         preprocess={"max_tokens": recipe.max_tokens}, tolerance={one: TOLERANCE[one] for one in dict.fromkeys(variant.precision for variant in variants)},
         parameters=nets.parameter_count(run.net), made_by={key: value for key, value in made_by.items() if value is not None},
     )
 
 
-def _file(folder: Path, path: Path) -> dict[str, Any]:
-    return {"file": f"{folder.name}/{path.name}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "size_bytes": path.stat().st_size}
+def _name(path: Path) -> str:
+    """As a card beside the file's folder names it."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _score(card: Path, variant: Variant, labelled: Labelled) -> Score:

@@ -9,7 +9,6 @@ All files come from one plain module, `Classifier`; how each format is written i
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +25,7 @@ from transformers import BertForSequenceClassification
 from edgebench import plugins
 from edgebench.backends.base import Options, Session
 from edgebench.errors import MissingError, UsageError, did_you_mean
+from edgebench.models.artifact import digest_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,7 +123,7 @@ def export(
         path = folder / f"{folder.name}-{precision}{SUFFIXES[form]}"
         with _whole(path) as part, torch.no_grad():
             writers[form](module, part, precision, sorted(set(lengths)))
-        written.append(Exported(form, precision, path, hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_size))
+        written.append(Exported(form, precision, path, digest_of(path), path.stat().st_size))
     return written
 
 
