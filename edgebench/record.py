@@ -19,6 +19,7 @@ SCHEMA = 1
 
 Outcome = Literal["ok", "failed", "unsupported", "skipped"]
 Verdict = Literal["valid", "noisy", "invalid", "failed", "unsupported"]
+Rules = Literal["edgebench", "mlperf"]
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,16 +32,23 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     threads: int = 1
     accelerator: str = "cpu"
     profile: str = "host"
-    scenario: str = "single-stream"
+    scenario: str = "single-stream"  # a name in edgebench.bench.scenarios
     length: int | None = None  # tokens per input; null: real sentences at their own lengths
-    batch: int = 1
+    batch: int = 1  # inputs in one query
+    rate_hz: float | None = None  # server: queries a second to offer; null: the highest rate that holds is looked for
+    bound_ns: int | None = None  # server: what the latency of 99 % of the queries must not exceed; null: 10 medians of a lone call
+    rules: Rules = "edgebench"  # "mlperf": LoadGen's own minimum counts and durations stand in min_runs and min_time_s
     seed: int = 0
     dataset: str | None = None  # null: the card's own
     examples: int | None = None  # how many labelled examples at most; null: all
-    processes: int = 2  # fresh processes that time this cell, in turn with the other cells
-    min_runs: int = 50  # timed calls in each process: at least so many, and at least so long
+    processes: int = 3  # fresh processes that time this cell, in turn with the other cells: at least so many,
+    max_processes: int = 6  # and more, up to so many, while the interval over processes is too wide
+    min_runs: int = 50  # timed queries in each process: at least so many, and at least so long
     min_time_s: float = 2.0
     warm_up_cap_s: float = 10.0  # then a warm-up that does not settle ends
+    cool_to_c: float | None = None  # before timing wait until the hottest sensor is at most this warm; null: do not wait
+    cool_cap_s: float = 120.0  # but not longer than this
+    meter: str | None = None  # energy: a CSV file that an external meter writes; null: what the machine itself has
     passes: tuple[str, ...] = ("accuracy", "latency", "memory", "cold")
     allow_code: bool = False
     timeout_s: float = 300.0  # for each pass
@@ -48,15 +56,21 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     @property
     def name(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return f"{self.model} {self.backend} {self.precision} {threads}{f' {self.length} tokens' if self.length else ''}"
+        scenario = f" {self.scenario}" if self.scenario != "single-stream" else ""
+        return f"{self.model} {self.backend} {self.precision} {threads}{f' {self.length} tokens' if self.length else ''}{scenario}"
 
 
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Steady state of whole pipeline calls, every timed call in order, one list for each process; warm-up is apart."""
+    """Steady state of whole queries, every timed one in order, one list for each process; warm-up is apart.
+
+    A query is one pipeline call, or one `batch` of `Spec.batch` inputs; under the server scenario it lasts from its
+    scheduled arrival to its answer, queueing included.
+    """
 
     processes_ns: list[list[int]]
     warm_up_ns: list[list[int]]
-    tokens: list[list[int]] | None  # input length of each timed call, where the task has lengths
+    settled: list[bool] = []  # whether each process's warm-up settled before its cap
+    tokens: list[list[int]] | None  # input length of each timed call, where the task has lengths and a query is one input
     stages_ns: dict[str, list[int]]  # per stage, of separate calls through `Pipeline.stages`; they sum to those calls
     clock: str = "perf_counter"
     garbage_collector: str = "off"  # while timing
@@ -75,7 +89,55 @@ class Cold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     load_ns: int  # digests, tokenizer, session
     first_answer_ns: int
     total_ns: int
-    file_cache: str = "warm"  # these files were read before in this sweep
+    file_cache: str = "warm"  # "warm": these files were read before in this sweep; "dropped": none of them was in memory
+
+
+class Cooling(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long a timing process waited for the device to cool, before its warm-up."""
+
+    from_c: float
+    to_c: float
+    waited_s: float
+    reached: bool  # false: it was still too warm at the cap
+
+
+class Trial(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Server: queries offered at one rate. `latency_ns` is None where too few of them support the percentile."""
+
+    rate_hz: float
+    queries: int
+    late: int  # how many exceeded the bound
+    latency_ns: int | None  # the 99th percentile, counted from the scheduled arrivals
+    holds: bool
+
+
+class Throughput(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much a process answers in a second: all at once (offline), or as queries that arrive by themselves (server)."""
+
+    per_s: list[float | None]  # one for each process: inputs a second; server: the highest rate that held, null where none did
+    inputs: int | None = None  # offline: in each round
+    rounds_ns: list[list[int]] = []  # offline: every round of each process
+    bound_ns: int | None = None  # server
+    percentile: float | None = None
+    workers: int | None = None  # calls that may run at once
+    trials: list[list[Trial]] = []  # server: every rate that was offered, in order, for each process
+
+
+class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A few seconds of a sustained run."""
+
+    at_ns: int  # its end, since the first timed call
+    runs: int
+    median_ns: int
+    temp_c: float | None
+    freq_hz: int | None
+    throttled: bool | None  # as the machine itself says; null where it does not
+
+
+class Sustained(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Minutes of calls without a pause, window by window, for each process; the calls themselves are in `Latency`."""
+
+    processes: list[list[Window]]
 
 
 class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -86,7 +148,39 @@ class Memory(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     first_answer_bytes: int
     peak_bytes: int
     runs: int  # real inputs answered before the peak was read
-    method: str  # e.g. "VmHWM"
+    method: str  # of the peak, e.g. "VmHWM"
+    series_bytes: list[int] = []  # resident after each of those runs: what a leak is judged by
+    pss_bytes: dict[str, int] | None = None  # "baseline", "loaded", "first_answer", "runs": shared pages divided among their users
+
+
+class Energy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A process of its own. What the meter counted while calls ran, and while the same process slept before them."""
+
+    method: str  # "rapl", "battery_gauge" or "meter_file"
+    scope: str  # what the meter sees, e.g. "package-0", "whole device"
+    idle_j: float
+    idle_s: float
+    run_j: float
+    run_s: float
+    runs: int  # calls made meanwhile
+
+
+class Roof(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What this machine reaches with so many threads, measured here."""
+
+    threads: int
+    ops_per_s: dict[str, float]  # by precision, "fp32" and "int8"; a multiplication and an addition are two
+    bytes_per_s: float  # memory bandwidth of a stream that fits in no cache
+    method: str
+
+
+class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one call asks of the machine, counted from the model's file: the mean over the timed inputs."""
+
+    ops: float  # a multiplication and an addition are two
+    bytes: float  # weights read and activations written and read, each once
+    precision: str  # of the arithmetic that most operations are done in: which roof holds
+    counted: str  # from what
 
 
 class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -125,7 +219,13 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     notes: list[str] = []
     latency: Latency | None = None
     cold: list[Cold] = []  # taken at the start of every timing process, before its warm-up
+    cooling: list[Cooling] = []
+    throughput: Throughput | None = None
+    sustained: Sustained | None = None
     memory: Memory | None = None
+    energy: Energy | None = None
+    roof: Roof | None = None
+    work: Work | None = None
     accuracy: Accuracy | None = None
     parity: Parity | None = None
     engine: dict[str, Any] = {}  # a session's Facts

@@ -8,9 +8,10 @@ import msgspec
 
 from edgebench import errors
 from edgebench.errors import EdgebenchError, WorkerError
-from edgebench.record import Accuracy, Cold, Latency, Memory, Spec
+from edgebench.record import Accuracy, Cold, Cooling, Energy, Latency, Memory, Roof, Spec, Sustained, Throughput, Work
 
-Pass = Literal["accuracy", "latency", "memory", "cold"]
+# "drop": put the files out of the cache before a cold start; "roof": the machine's own limits; "work": the model's operations
+Pass = Literal["accuracy", "cold", "drop", "energy", "latency", "memory", "roof", "work"]
 
 
 class Labels(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,7 +44,14 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     accuracy: Accuracy | None = None
     latency: Latency | None = None
+    throughput: Throughput | None = None
+    sustained: Sustained | None = None
+    cooling: Cooling | None = None
     memory: Memory | None = None
+    energy: Energy | None = None
+    roof: Roof | None = None
+    work: Work | None = None
+    dropped: bool | None = None  # whether a "drop" left nothing of the files in memory
     cold: Cold | None = None
     engine: dict[str, Any] = {}
     artifact: dict[str, Any] = {}

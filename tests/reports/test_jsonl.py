@@ -14,7 +14,8 @@ def test_the_whole_text(make: Callable[..., Record]) -> None:
         '{"schema":1,"spec":{"model":"tiny","format":"onnx","precision":"*","backend":"tflite","threads":1,"accelerator":"cpu","profile":"host",'
         '"scenario":"single-stream","length":null,"batch":1,"seed":0,"dataset":null,"examples":null,"processes":2,"min_runs":50,"min_time_s":2.0,'
         '"warm_up_cap_s":10.0,"passes":["accuracy","latency","memory","cold"],"allow_code":false,"timeout_s":300.0},"outcome":"unsupported",'
-        '"verdict":"unsupported","reasons":["it is not “here”"],"notes":[],"latency":null,"cold":[],"memory":null,"accuracy":null,"parity":null,'
+        '"verdict":"unsupported","reasons":["it is not “here”"],"notes":[],"latency":null,"cold":[],"cooling":[],"throughput":null,"sustained":null,"memory":null,"energy":null,"roof":null,"work":null,'
+            '"accuracy":null,"parity":null,'
         '"engine":{},"artifact":{},"host":{},"started_at":"","id":""}\n'
     )
 
