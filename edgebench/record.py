@@ -5,14 +5,14 @@ Base units throughout (ns, bytes). What was not measured is null with a reason i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from edgebench import lines
 from edgebench.errors import CardError, EdgebenchError
 
 SCHEMA = 1
@@ -241,13 +241,13 @@ def to_json(record: Record) -> bytes:
 
 
 def read_lines(path: Path) -> list[Record]:
-    """Every record of a JSON-lines file; CardError names the line that is none."""
+    """Every record of a JSON-lines file, without half a line that a crash left at its end; CardError names a line that is none."""
     try:
-        lines = path.read_bytes().splitlines()
+        found = lines.read(path)
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror}; name a file of records, as `edgebench bench -o` writes it") from error
     records = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(found, start=1):
         try:
             records.append(_record(line))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -261,18 +261,14 @@ def write_lines(records: Iterable[Record]) -> bytes:
 
 
 def append(path: Path, record: Record) -> None:
-    """Add one line, on the disk before this returns. A line that a crash cut short stays apart from it."""
-    with _writing(path), path.open("a+b") as file:
-        if file.tell() and _last_byte(file) != b"\n":
-            file.write(b"\n")
-        file.write(to_json(record) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """Add one line, whole or not at all, on the disk before this returns."""
+    with writing(path):
+        lines.append(path, to_json(record))
 
 
 def check_writable(path: Path) -> None:
     """Raise now what `append` would raise after the first cell was measured. Makes the folder, leaves no file."""
-    with _writing(path):
+    with writing(path):
         is_new = not path.exists()
         path.open("ab").close()
         if is_new:
@@ -280,7 +276,7 @@ def check_writable(path: Path) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """With the folder of `path` made, and an error in our own words."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -294,8 +290,3 @@ def _record(line: bytes) -> Record:
     if record.schema != SCHEMA:
         raise msgspec.ValidationError(f"its schema is {record.schema}")
     return record
-
-
-def _last_byte(file: IO[bytes]) -> bytes:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1)

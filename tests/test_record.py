@@ -75,11 +75,12 @@ def test_what_was_not_measured_is_null_and_not_zero() -> None:
     assert row["schema"] == 1
 
 
-def test_a_line_cut_short_stays_apart_from_the_next(tmp_path: Path) -> None:
+def test_half_a_line_that_a_crash_left_is_taken_for_none(tmp_path: Path) -> None:
     file = tmp_path / "records.jsonl"
-    file.write_bytes(record.write_lines([FULL])[:100])
+    file.write_bytes(record.write_lines([FULL, FULL])[:-100])
+    assert record.read_lines(file) == [FULL]
     record.append(file, BARE)
-    assert file.read_bytes() == record.write_lines([FULL])[:100] + b"\n" + record.write_lines([BARE])
+    assert record.read_lines(file) == [FULL, BARE]
 
 
 @pytest.mark.parametrize(
