@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,16 @@ def test_writers_at_the_same_time_mix_no_lines(file: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", code, str(file), digit]) for digit in "123"]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     assert sorted(file.read_bytes().split()) == sorted(digit * 5000 for digit in (b"1", b"2", b"3") for _ in range(40))
+
+
+def test_a_writer_waits_for_the_one_before_it(file: Path) -> None:
+    with file.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writer = threading.Thread(target=lines.append, args=(file, b"{}"))
+        writer.start()
+        writer.join(0.05)
+        assert writer.is_alive()
+        assert file.stat().st_size == 0
+        fcntl.flock(held, fcntl.LOCK_UN)
+        writer.join(30)
+    assert file.read_bytes() == b"{}\n"
