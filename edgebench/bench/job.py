@@ -30,6 +30,7 @@ class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     part: Pass
     examples: list[Any]
     expected: Labels | None = None  # for the accuracy pass
+    file_cache: str = "warm"  # for a cold start: "dropped" where a "drop" just before it left nothing of the files in memory
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,6 +56,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     cold: Cold | None = None
     engine: dict[str, Any] = {}
     artifact: dict[str, Any] = {}
+    notes: list[str] = []  # what was not measured, and why: they go into the record
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     failure: Failure | None = None
