@@ -14,6 +14,13 @@ def duration_text(ns: float) -> str:
     return _scaled(ns, NS)
 
 
+def clock_text(seconds: float) -> str:
+    """A length of time as a clock shows it, to the second: 75 is "1:15", 3_675 is "1:01:15"; nothing below 0."""
+    minutes, rest = divmod(max(round(seconds), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def bytes_text(size: float) -> str:
     """Three digits in decimal units, whole bytes below 1 kB: "872 B", "15.3 MB"."""
     return f"{size:.0f} B" if size < 999.5 else _scaled(size, BYTES)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebench.units import bytes_text, duration_text, percent_text, three_digits
+from edgebench.units import bytes_text, clock_text, duration_text, percent_text, three_digits
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,8 @@ def test_every_duration_has_three_digits_and_is_right_to_half_of_the_last(ns: fl
     number, unit = duration_text(ns).split()
     assert len(number.replace(".", "")) == 3
     assert float(number) * {"ns": 1, "µs": 1e3, "ms": 1e6, "s": 1e9}[unit] == pytest.approx(ns, rel=0.0051)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (9.4, "0:09"), (59.5, "1:00"), (75, "1:15"), (3599, "59:59"), (3675, "1:01:15"), (-3, "0:00")])
+def test_a_length_of_time_is_told_like_a_clock(seconds: float, text: str) -> None:
+    assert clock_text(seconds) == text
