@@ -5,9 +5,10 @@ Everything that is wrong with the asking is found here, before anything runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edgebench import catalog, plugins
 from edgebench.backends.base import Backend
@@ -25,23 +26,25 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to look. `examples` None: all of the labelled set."""
+    """How long to look, in fields of a Spec. `examples` None: all of the labelled set."""
 
     processes: int
+    max_processes: int
     min_runs: int
     min_time_s: float
     warm_up_cap_s: float
     examples: int | None
 
 
-QUICK = Effort(processes=1, min_runs=20, min_time_s=1.0, warm_up_cap_s=2.0, examples=256)
-USUAL = Effort(processes=2, min_runs=50, min_time_s=1.5, warm_up_cap_s=3.0, examples=872)
-FULL = Effort(processes=5, min_runs=1024, min_time_s=60.0, warm_up_cap_s=10.0, examples=None)
+# Processes differ more than the calls within one, so that many short ones tell more than a few long ones in the same time.
+QUICK = Effort(processes=3, max_processes=3, min_runs=20, min_time_s=0.3, warm_up_cap_s=1.0, examples=256)
+USUAL = Effort(processes=3, max_processes=8, min_runs=50, min_time_s=1.0, warm_up_cap_s=3.0, examples=872)
+FULL = Effort(processes=5, max_processes=10, min_runs=1024, min_time_s=60.0, warm_up_cap_s=10.0, examples=None)
 
 
 @dataclass(frozen=True)
 class Ask:
-    """Empty tuples: all there are, or the natural ones."""
+    """Empty tuples: all there are, or the natural ones. `options` are further fields of every cell's Spec."""
 
     models: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
@@ -53,6 +56,7 @@ class Ask:
     allow_code: bool = False
     timeout_s: float = 300.0
     profile: str = "host"
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,11 +125,9 @@ def _cells(ask: Ask, name: str, card: Card, backend: str, engine: Backend | Unsu
 
 
 def _spec(ask: Ask, model: str, format: str, precision: str, backend: str, *, threads: int | None = None, length: int | None = None) -> Spec:
-    effort = ask.effort
     return Spec(
         model=model, format=format, precision=precision, backend=backend, threads=threads or ask.threads[0], length=length, profile=ask.profile,
-        seed=ask.seed, examples=effort.examples, processes=effort.processes, min_runs=effort.min_runs, min_time_s=effort.min_time_s,
-        warm_up_cap_s=effort.warm_up_cap_s, allow_code=ask.allow_code, timeout_s=ask.timeout_s,
+        seed=ask.seed, allow_code=ask.allow_code, timeout_s=ask.timeout_s, **{**asdict(ask.effort), **ask.options},
     )
 
 

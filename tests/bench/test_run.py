@@ -12,12 +12,12 @@ import pytest
 
 from edgebench.bench.job import Answer, Job
 from edgebench.bench.plan import Model, Plan, refused
-from edgebench.bench.run import Sweep
+from edgebench.bench.run import Progress, Sweep
 from edgebench.errors import EdgebenchError, EngineError, MissingError, WorkerError
 from edgebench.models import card as cards
 from edgebench.models.card import Score, Tolerance
 from edgebench.models.data import Labelled
-from edgebench.record import Accuracy, Cold, Latency, Memory, Record, Spec
+from edgebench.record import Accuracy, Cold, Latency, Memory, Record, Roof, Spec
 
 TEXTS = ("good", "bad", "fine", "dull")
 LABELLED = Labelled(TEXTS, (1, 0, 1, 0), ("negative", "positive"), "four", "dev", "made in a test", "ab12", "MIT", "")
@@ -28,7 +28,8 @@ MEMORY = Memory(baseline_bytes=1, loaded_bytes=2, first_answer_bytes=3, peak_byt
 
 def cell(name: str = "one", **options: Any) -> Spec:
     """A cell whose engine is called `name`."""
-    return Spec(**{"model": "bag", "format": "onnx", "precision": "int8", "backend": name, "examples": 4, "processes": 1} | options)
+    processes = options.get("processes", 1)
+    return Spec(**{"model": "bag", "format": "onnx", "precision": "int8", "backend": name, "examples": 4, "processes": 1, "max_processes": processes} | options)
 
 
 def accuracy(predictions: str = "pnpn") -> Accuracy:
@@ -49,7 +50,7 @@ class Machine:
     def __init__(self, **script: Any) -> None:
         self.jobs = list[Job]()
         self.kept = list[Record]()
-        self.told = list[tuple[int, int, str]]()
+        self.told = list[Progress]()
         self.seen = list[tuple[str, int]]()  # the pass, and how many records were kept before it
         self._script = script
 
@@ -83,8 +84,8 @@ def sweep(bag_of_words: Path) -> Callable[..., list[Record]]:
         card = msgspec.structs.replace(cards.read(bag_of_words), **more.pop("card", {}))
         labelled = more.pop("labelled", LABELLED)
         plan = Plan(list(specs), more.pop("rows", []), {"bag": Model(card, reference, labelled)}, more.pop("seed", 0))
-        tell: Callable[[int, int, str], None] = lambda *told: machine.told.append(told)  # noqa: E731
-        return Sweep(plan, machine.execute, host={"cpu": "a cpu"}, keep=machine.kept.append, tell=tell, at_once=at_once, **more).run()
+        host = {"cpu": "a cpu"}
+        return Sweep(plan, machine.execute, host=host, keep=machine.kept.append, tell=machine.told.append, at_once=at_once, **more).run()
 
     return run
 
@@ -157,8 +158,73 @@ def test_only_the_accuracy_pass_is_given_labels(sweep: Callable[..., list[Record
 def test_progress_counts_every_pass(sweep: Callable[..., list[Record]]) -> None:
     machine = Machine()
     sweep(machine, cell("a", processes=2))
-    assert machine.told[0] == (0, 5, "bag onnxruntime fp32 1 thread: accuracy")
-    assert machine.told[-1] == (5, 5, "")
+    assert [(one.done, one.total) for one in machine.told] == [(0, 5), (1, 5), (1, 5), (2, 5), (2, 5), (3, 5), (3, 5), (4, 5), (4, 5), (5, 5)]
+    assert machine.told[0].doing == "bag onnxruntime fp32 1 thread: accuracy"
+    assert [one.doing for one in machine.told[1::2]] == [""] * 5
+
+
+def test_the_time_left_falls_to_nothing(sweep: Callable[..., list[Record]]) -> None:
+    machine = Machine()
+    sweep(machine, cell("a", processes=2), cell("b", min_time_s=60.0))
+    assert machine.told[0].left_s > 60
+    assert machine.told[-1].left_s == 0
+
+
+def test_a_failure_takes_its_passes_out_of_the_count(sweep: Callable[..., list[Record]]) -> None:
+    machine = Machine(a_memory=WorkerError("killed"))
+    sweep(machine, cell("a", processes=3), cell("b"))
+    assert (machine.told[0].total, machine.told[-1].done, machine.told[-1].total) == (9, 6, 6)
+
+
+# more processes, and what is beside the timing
+
+
+def test_a_cell_whose_processes_differ_gets_more_of_them_up_to_its_limit(sweep: Callable[..., list[Record]]) -> None:
+    restless = [Answer(latency=latency(*[time] * 20), cold=COLD) for time in (100, 130, 160, 190, 220)]
+    found = sweep(Machine(a_latency=restless), cell("a", processes=2, max_processes=5), cell("b", processes=2, max_processes=5))
+    assert [len(one.cold) for one in found] == [5, 2]
+
+
+def test_no_more_processes_once_the_interval_is_narrow(sweep: Callable[..., list[Record]]) -> None:
+    calm = [Answer(latency=latency(*[time] * 20), cold=COLD) for time in (100, 110, *[105] * 20)]
+    (found,) = sweep(Machine(a_latency=calm), cell("a", processes=2, max_processes=20))
+    assert 2 < len(found.cold) < 20
+
+
+def test_before_each_cold_start_the_files_are_dropped(sweep: Callable[..., list[Record]]) -> None:
+    machine = Machine(a_drop=[Answer(dropped=True), Answer(dropped=False, notes=["3 MB stayed"])])
+    (found,) = sweep(machine, cell("a", processes=2, passes=("drop", "cold")))
+    assert [(job.part, job.file_cache) for job in machine.jobs] == [("drop", "warm"), ("cold", "dropped"), ("drop", "warm"), ("cold", "warm")]
+    assert found.notes == ["3 MB stayed"]
+
+
+def test_the_roofs_are_measured_once_for_each_number_of_threads_and_every_cell_has_them(sweep: Callable[..., list[Record]]) -> None:
+    one, two = (Roof(threads=threads, ops_per_s={"fp32": 1.0}, bytes_per_s=1.0, method="m") for threads in (1, 2))
+    machine = Machine(a_roof=Answer(roof=one), b_roof=Answer(roof=one), c_roof=Answer(roof=two))
+    passes = ("latency", "roof", "work")
+    found = sweep(machine, cell("a", passes=passes), cell("b", passes=passes), cell("c", passes=passes, threads=2))
+    assert [record.roof for record in found] == [one, one, two]
+    assert sorted(job.spec.threads for job in machine.jobs if job.part == "roof") == [1, 2]
+    assert machine.order("work") == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("part", ["energy", "roof", "work"])
+def test_what_is_not_to_be_had_beside_the_timing_is_a_note_and_no_fault(part: str, sweep: Callable[..., list[Record]]) -> None:
+    machine = Machine(**{f"a_{part}": EngineError("there is none")})
+    (found,) = sweep(machine, cell("a", passes=("latency", part)))
+    assert (found.verdict, found.notes) == ("valid", [f"{part}: there is none"])
+
+
+def test_energy_is_measured_once_after_the_timing(sweep: Callable[..., list[Record]]) -> None:
+    machine = Machine()
+    sweep(machine, cell("a", processes=2, passes=("latency", "energy")))
+    assert [job.part for job in machine.jobs] == ["latency", "latency", "energy"]
+
+
+def test_no_reference_answers_where_no_cell_is_to_be_measured(sweep: Callable[..., list[Record]]) -> None:
+    machine = Machine()
+    sweep(machine, rows=[refused(cell("row"), "no")])
+    assert machine.jobs == []
 
 
 # records

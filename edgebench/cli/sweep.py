@@ -1,0 +1,110 @@
+"""A plan -> records in a file, with progress on stderr: what `bench` does between its options and its report."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgebench.cli.progress import Bar, Lines
+
+if TYPE_CHECKING:
+    from edgebench.bench.plan import Plan
+    from edgebench.devices.base import Executor
+    from edgebench.record import Record
+
+GIBIBYTE = 1 << 30
+FOLDER = Path("results")
+
+
+def new_file() -> Path:
+    """results/<UTC time>.jsonl, with a number where another sweep began in the same second."""
+    name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    number = 1
+    while (path := FOLDER / f"{name}{f'-{number}' if number > 1 else ''}.jsonl").exists() or path.with_name(f"{path.name}.parts").exists():
+        number += 1
+    return path
+
+
+def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool) -> list[Record]:
+    """Run the plan, each record into `output` as soon as it is complete; with `resume` only what is missing there.
+
+    The executor is closed in the end. The records are all of the plan's, those that `output` had already first.
+    """
+    from edgebench.bench.journal import Journal
+    from edgebench.bench.resume import machine, missing
+    from edgebench.bench.run import Sweep
+    from edgebench.record import append, check_writable, read_lines
+
+    written = 0
+
+    def keep(record: Record) -> None:
+        nonlocal written
+        append(output, record)
+        written += 1
+        progress.finished(record)
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout 60 edgebench bench` keeps its records, too
+    try:
+        check_writable(output)
+        host = executor.facts()
+        plan, before = missing(plan, read_lines(output) if resume and output.exists() else [], host)
+        with (
+            Bar() if sys.stderr.isatty() else Lines() as progress,
+            Journal(output, executor.run, machine=machine(host), resume=resume) as journal,
+        ):
+            if before or journal.recalled:
+                click.echo(_recalled(len(before), journal.recalled), err=True)
+            return [*before, *Sweep(plan, journal, host=host, keep=keep, tell=progress.tell, at_once=_at_once(plan)).run()]
+    except KeyboardInterrupt:
+        click.echo(_interrupted(written, output), err=True)
+        raise
+    finally:
+        executor.close()
+
+
+def outline(plan: Plan) -> str:
+    """The cells, what cannot be measured, the labelled sets, and about how long it takes."""
+    from edgebench.bench.estimate import Estimate
+    from edgebench.units import clock_text
+
+    cells = [f"{spec.name}: {', '.join(spec.passes)}" for spec in plan.cells]
+    rows = [f"{row.spec.name}: {row.verdict} ({row.reasons[0]})" for row in plan.rows]
+    sets = [f"{name}: {len(model.labelled)} examples of {model.labelled.name}" for name, model in plan.models.items()]
+    least, most = (Estimate().plan(plan.cells, most=most) for most in (False, True))
+    times = f"about {clock_text(least)}{f', up to {clock_text(most)} where cells are noisy' if most > least else ''}"
+    return "\n".join([*cells, *rows, *sets, f"{len(cells)} cell{'s' if len(cells) != 1 else ''}, {times}"]) + "\n"
+
+
+def status(records: Sequence[Record], strict: bool) -> int:
+    """The exit status that these records ask for."""
+    verdicts = {record.verdict for record in records}
+    if "failed" in verdicts:
+        return 1
+    if verdicts == {"unsupported"}:
+        return 3
+    return 4 if strict and verdicts & {"noisy", "invalid"} else 0
+
+
+def _at_once(plan: Plan) -> int:
+    """How many untimed passes may run together: as many as there are processors and gibibytes for."""
+    import psutil
+
+    from edgebench.backends.base import usable_cpus
+
+    threads = max((spec.threads for spec in plan.cells), default=1)
+    return int(max(1, min(usable_cpus() // threads, psutil.virtual_memory().available // GIBIBYTE)))
+
+
+def _recalled(records: int, passes: int) -> str:
+    return f"measured before and not again: {records} record{'s' if records != 1 else ''}, and {passes} pass{'es' if passes != 1 else ''} of other cells"
+
+
+def _interrupted(written: int, output: Path) -> str:
+    records = f"{written} record{'s are' if written != 1 else ' is'} in {output}" if written else "no record was finished"
+    return f"interrupted: {records}; the same command with -o {output} --resume goes on"
