@@ -34,7 +34,7 @@ def new_file() -> Path:
 def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool) -> list[Record]:
     """Run the plan, each record into `output` as soon as it is complete; with `resume` only what is missing there.
 
-    The executor is closed in the end. The records are all of the plan's, those that `output` had already first.
+    The executor is closed in the end. The records are all of the plan's, in its order, those that `output` had already among them.
     """
     from edgebench.bench.journal import Journal
     from edgebench.bench.resume import machine, missing
@@ -53,14 +53,16 @@ def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool) -> li
     try:
         check_writable(output)
         host = executor.facts()
-        plan, before = missing(plan, read_lines(output) if resume and output.exists() else [], host)
+        rest, before = missing(plan, read_lines(output) if resume and output.exists() else [], host)
         with (
             Bar() if sys.stderr.isatty() else Lines() as progress,
             Journal(output, executor.run, machine=machine(host), resume=resume) as journal,
         ):
             if before or journal.recalled:
                 click.echo(_recalled(len(before), journal.recalled), err=True)
-            return [*before, *Sweep(plan, journal, host=host, keep=keep, tell=progress.tell, at_once=_at_once(plan)).run()]
+            found = [*before, *Sweep(rest, journal, host=host, keep=keep, tell=progress.tell, at_once=_at_once(rest)).run()]
+            places = {spec: place for place, spec in enumerate(plan.cells)}
+            return sorted(found, key=lambda record: places.get(record.spec, len(places)))
     except KeyboardInterrupt:
         click.echo(_interrupted(written, output), err=True)
         raise

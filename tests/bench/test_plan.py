@@ -71,8 +71,14 @@ def test_every_cell_carries_the_options(effort: Effort) -> None:
     (found,) = plan(Ask(models=("bag",), backends=("onnxruntime",), threads=(3,), effort=effort, seed=7, allow_code=True, timeout_s=9, profile="desk")).cells
     assert found == Spec(
         model="bag", format="onnx", precision="fp32", backend="onnxruntime", threads=3, profile="desk", seed=7, examples=effort.examples,
-        processes=effort.processes, min_runs=effort.min_runs, min_time_s=effort.min_time_s, warm_up_cap_s=effort.warm_up_cap_s, allow_code=True, timeout_s=9,
+        processes=effort.processes, max_processes=effort.max_processes, min_runs=effort.min_runs, min_time_s=effort.min_time_s,
+        warm_up_cap_s=effort.warm_up_cap_s, allow_code=True, timeout_s=9,
     )
+
+
+@pytest.mark.parametrize("effort", [QUICK, USUAL, FULL])
+def test_no_cell_is_judged_by_fewer_than_three_processes(effort: Effort) -> None:
+    assert 3 <= effort.processes <= effort.max_processes
 
 
 def test_unasked_only_what_is_bundled_is_measured(bag_of_words: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("home")
 HERE = Profile(1, "host", "this machine", "local")
 BAG = Spec(model="bag", format="onnx", precision="fp32", backend="onnxruntime", min_runs=30, min_time_s=0.0, warm_up_cap_s=0.0, timeout_s=60.0)
 LABELS = Labels(labels=["positive", "negative"], dataset="two", sha256="ab12", source="made in a test")
-HASTE = Effort(processes=2, min_runs=20, min_time_s=0.0, warm_up_cap_s=0.0, examples=20)
+HASTE = Effort(processes=2, max_processes=2, min_runs=20, min_time_s=0.0, warm_up_cap_s=0.0, examples=20)
 
 
 def answer(part: Pass, spec: Spec = BAG) -> Answer:

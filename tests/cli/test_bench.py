@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +147,10 @@ def test_a_measured_cell_holds_its_samples_phases_memory_and_digest(swept: Swept
     assert record.latency is not None
     assert record.memory is not None
     assert len(record.latency.samples_ns) >= 20
-    assert sum(record.latency.samples_ns) >= 0.9e9  # --quick times for a second, the loop itself included
+    assert all(sum(samples) >= 0.25e9 for samples in record.latency.processes_ns)  # --quick times for 0.3 s, the loop itself included
     assert list(record.latency.stages_ns) == ["tokenise", "run", "decode"]
-    (cold,) = record.cold
-    assert cold.process_start_ns + cold.import_ns + cold.load_ns + cold.first_answer_ns == cold.total_ns
+    assert len(record.cold) == len(record.latency.processes_ns) == 3
+    assert all(cold.process_start_ns + cold.import_ns + cold.load_ns + cold.first_answer_ns == cold.total_ns for cold in record.cold)
     assert 0 < record.memory.baseline_bytes <= record.memory.peak_bytes
     assert record.artifact["sha256"] == hashlib.sha256((trio / "models" / "bag" / "bag.onnx").read_bytes()).hexdigest()
     assert record.engine["library"] == "onnxruntime"
@@ -172,7 +173,7 @@ def test_interrupted_it_says_how_many_records_are_kept(trio: Path) -> None:
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert out == ""
-    assert err.splitlines()[-1] == "interrupted: 1 record is in out/cut.jsonl"
+    assert err.splitlines()[-1] == "interrupted: 1 record is in out/cut.jsonl; the same command with -o out/cut.jsonl --resume goes on"
     assert [one.verdict for one in read_lines(trio / "out" / "cut.jsonl")] == ["unsupported"]
 
 
@@ -213,7 +214,7 @@ def test_dry_run_says_what_would_be_measured_and_measures_nothing(capsys: pytest
         "trio onnxruntime int8 2 threads 8 tokens: accuracy, latency, memory, cold\n"
         "trio tflite * 1 thread: unsupported (tflite opens tflite files and card 'trio' has none; it has onnx/fp32, onnx/int8, onnx/int4)\n"
         "trio: 5 examples of tiny-reviews\n"
-        "4 cells, of timing alone at least 6 s\n",
+        "4 cells, about 0:44\n",
         "",
     )
     assert not Path("results").exists()
@@ -243,7 +244,44 @@ def test_wrong_usage_is_status_2_and_one_sentence_that_helps(capsys: pytest.Capt
 def test_records_that_cannot_be_written_are_found_before_anything_is_measured(
     at: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("edgebench.cli.bench._measure", lambda *_: pytest.fail("it measures"))
+    monkeypatch.setattr("edgebench.bench.run.Sweep.run", lambda _: pytest.fail("it measures"))
     (at / "file").write_bytes(b"")
     assert status(["bench", "trio", "-o", "file/r.jsonl"]) == 1
     assert capsys.readouterr() == ("", "error: a record cannot be written to file/r.jsonl: File exists; name another file with -o, or make room\n")
+
+
+# a sweep that was cut off
+
+
+def test_a_killed_sweep_goes_on_where_it_was(trio: Path) -> None:
+    asked = ("--backend", "onnxruntime", "--precision", "fp32,int8", "--format", "json", "-o", "out/killed.jsonl")
+    parts = trio / "out" / "killed.jsonl.parts"
+    process = start(trio, *asked)
+    while process.poll() is None and (not parts.exists() or parts.read_bytes().count(b"\n") < 6):  # accuracy and memory of two cells, two timings
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=30)
+    known = parts.read_bytes().count(b"\n")
+    out, err = start(trio, *asked, "--resume").communicate(timeout=120)
+    assert err.splitlines()[0] == f"measured before and not again: 0 records, and {known} passes of other cells"
+    assert sorted((one.spec.precision, len(one.cold)) for one in read_lines(trio / "out" / "killed.jsonl")) == [("fp32", 3), ("int8", 3)]
+    assert [json.loads(line)["spec"]["precision"] for line in out.splitlines()] == ["fp32", "int8"]
+    assert not parts.exists()
+
+
+def test_a_sweep_that_ended_has_nothing_left_to_do(swept: Swept, trio: Path) -> None:
+    before = read_lines(trio / "out" / "all.jsonl")
+    process = start(trio, "--backend", "onnxruntime,tflite", "--format", "json", "-o", "out/all.jsonl", "--resume")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert err.splitlines()[0] == "measured before and not again: 3 records, and 0 passes of other cells"
+    after = read_lines(trio / "out" / "all.jsonl")
+    assert after[:-1] == before
+    assert after[-1].spec.precision == "int4"  # what failed is tried again
+    assert len(out.splitlines()) == 4
+
+
+@pytest.mark.usefixtures("at")
+def test_resume_needs_the_file_that_it_goes_on_with(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["bench", "trio", "--resume"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "error: --resume goes on with a file of records; name it with -o"
