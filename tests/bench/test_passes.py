@@ -75,18 +75,6 @@ def test_the_phases_of_a_cold_start_sum_to_its_total() -> None:
     assert min(found.import_ns, found.load_ns, found.first_answer_ns) > 0
 
 
-# memory
-
-
-def test_memory_is_read_at_four_points_over_fifty_runs(scripted: Callable[..., Path]) -> None:
-    card = scripted('failures = [{ run = 51, how = "raise" }]\n')  # a 51st run would fail
-    found = answer("memory", played(card)).memory
-    assert found is not None
-    assert (found.runs, found.method) == (50, "VmHWM")
-    assert 0 < found.baseline_bytes <= found.peak_bytes
-    assert max(found.loaded_bytes, found.first_answer_bytes) <= found.peak_bytes
-
-
 # latency
 
 
