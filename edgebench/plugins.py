@@ -24,6 +24,11 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "devices": {
         "local": "edgebench.devices.local:LocalExecutor",
     },
+    "probes": {
+        "battery_gauge": "edgebench.bench.meters.battery_gauge:find",
+        "meter_file": "edgebench.bench.meters.meter_file:find",
+        "rapl": "edgebench.bench.meters.rapl:find",
+    },
     "reports": {
         "csv": "edgebench.reports.csv:render",
         "json": "edgebench.reports.jsonl:render",

@@ -1,0 +1,1 @@
+"""What counts energy: one file for each kind of meter, and the contract."""
