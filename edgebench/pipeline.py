@@ -63,12 +63,11 @@ class Pipeline:
     def batch(self, examples: Sequence[Any], *, workers: int | None = None) -> list[Any]:
         """Predictions in the examples' order.
 
-        Examples of like size run together, so that little is padded; the groups are spread over `workers` threads
-        (default: the processors the session leaves free, 1 where the engine would only queue them).
+        Examples of like size run together, so that little is padded; the groups are spread over `workers` threads.
         """
         examples = list(examples)
         groups = _groups(self.task.sizes(examples) if examples else [], 1 if self._single else BATCH_TOKENS)
-        workers = workers or (max(1, usable_cpus() // self._session.facts.threads) if self._session.parallel else 1)
+        workers = workers or self.workers
         found: list[Any] = [None] * len(examples)
 
         def run(rows: list[int]) -> None:
@@ -85,6 +84,11 @@ class Pipeline:
             with ThreadPoolExecutor(workers) as pool:
                 list(pool.map(run, groups))
         return found
+
+    @property
+    def workers(self) -> int:
+        """How many calls at once there is use for: the processors the session leaves free, 1 where the engine would only queue them."""
+        return max(1, usable_cpus() // self._session.facts.threads) if self._session.parallel else 1
 
     @property
     def facts(self) -> Facts:

@@ -19,7 +19,7 @@ SCHEMA = 1
 
 Outcome = Literal["ok", "failed", "unsupported", "skipped"]
 Verdict = Literal["valid", "noisy", "invalid", "failed", "unsupported"]
-Rules = Literal["edgebench", "mlperf"]
+Rules = Literal["edgebench", "loadgen", "mlperf"]
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,7 +37,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     batch: int = 1  # inputs in one query
     rate_hz: float | None = None  # server: queries a second to offer; null: the highest rate that holds is looked for
     bound_ns: int | None = None  # server: what the latency of 99 % of the queries must not exceed; null: 10 medians of a lone call
-    rules: Rules = "edgebench"  # "mlperf": LoadGen's own minimum counts and durations stand in min_runs and min_time_s
+    rules: Rules = "edgebench"  # "mlperf": LoadGen's minimum counts and durations stand in min_runs and min_time_s; "loadgen": it sends the queries too
     seed: int = 0
     dataset: str | None = None  # null: the card's own
     examples: int | None = None  # how many labelled examples at most; null: all
@@ -70,7 +70,7 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     processes_ns: list[list[int]]
     warm_up_ns: list[list[int]]
     settled: list[bool] = []  # whether each process's warm-up settled before its cap
-    tokens: list[list[int]] | None  # input length of each timed call, where the task has lengths and a query is one input
+    tokens: list[list[int]] | None  # of each timed input in order, `Spec.batch` to a query (offline: of one round, all are alike), where the task has lengths
     stages_ns: dict[str, list[int]]  # per stage, of separate calls through `Pipeline.stages`; they sum to those calls
     clock: str = "perf_counter"
     garbage_collector: str = "off"  # while timing

@@ -6,9 +6,9 @@ change what a timed loop sees. A pass's module is imported when it is asked for:
 
 from __future__ import annotations
 
-from edgebench.bench import timed
+from edgebench.bench import cold
+from edgebench.bench.cold import Birth
 from edgebench.bench.job import Answer, Job
-from edgebench.bench.timed import Birth
 from edgebench.errors import UnsupportedError
 
 
@@ -21,8 +21,18 @@ def run(job: Job, *, spawned_ns: int, first_line_ns: int) -> Answer:
 
             return accuracy.measure(job)
         case "cold":
-            return timed.cold(job, birth)
+            return cold.measure(job, birth)
+        case "drop":
+            from edgebench.bench import filecache
+
+            return filecache.measure(job)
+        case "energy":
+            from edgebench.bench import energy
+
+            return energy.measure(job)
         case "latency":
+            from edgebench.bench import timed
+
             return timed.latency(job, birth)
         case "memory":
             from edgebench.bench import memory

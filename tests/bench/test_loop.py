@@ -1,4 +1,4 @@
-"""Warm-up, the timed loop and the stages on a clock that a test sets: exact numbers, and no time passes."""
+"""Warm-up, the timed loop, its windows and the stages on a clock that a test sets: exact numbers, and no time passes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from edgebench.backends.fake import Clock, Fake
 from edgebench.bench import loop
 from edgebench.models import card as cards
 from edgebench.pipeline import Pipeline
+from edgebench.record import Window
 from edgebench.tasks.classify_text import TextClassification
 
 MS = 1_000_000
@@ -47,30 +48,31 @@ class Costly(Sequence[int]):
 
 def test_a_warm_up_ends_when_two_rounds_agree() -> None:
     clock = Clock()
-    assert loop.warm_up(taking(clock, lambda _: 100 * MS), INPUTS, cap_ns=60_000 * MS, clock=clock) == [100 * MS] * 40
+    assert loop.warm_up(taking(clock, lambda _: 100 * MS), INPUTS, cap_ns=60_000 * MS, clock=clock) == ([100 * MS] * 40, True)
 
 
 def test_a_warm_up_goes_on_while_a_round_differs_from_the_one_before() -> None:
     clock = Clock()
-    found = loop.warm_up(taking(clock, lambda n: (200 if n < 20 else 106 if n < 40 else 100 if n < 60 else 96) * MS), INPUTS, cap_ns=60_000 * MS, clock=clock)
+    found, _ = loop.warm_up(taking(clock, lambda n: (200 if n < 20 else 106 if n < 40 else 100 if n < 60 else 96) * MS), INPUTS, cap_ns=60_000 * MS, clock=clock)
     assert found == [200 * MS] * 20 + [106 * MS] * 20 + [100 * MS] * 20 + [96 * MS] * 20
 
 
 def test_a_warm_up_that_agrees_at_once_lasts_half_a_second_all_the_same() -> None:
     clock = Clock()
-    assert len(loop.warm_up(taking(clock, lambda _: MS), INPUTS, cap_ns=60_000 * MS, clock=clock)) == 500
+    assert len(loop.warm_up(taking(clock, lambda _: MS), INPUTS, cap_ns=60_000 * MS, clock=clock)[0]) == 500
     assert clock() == 500 * MS
 
 
-def test_a_warm_up_that_never_settles_ends_at_its_cap() -> None:
+def test_a_warm_up_that_never_settles_ends_at_its_cap_and_says_so() -> None:
     clock = Clock()
-    found = loop.warm_up(taking(clock, lambda n: 10 * MS << n // 20), INPUTS, cap_ns=1_000 * MS, clock=clock)
+    found, settled = loop.warm_up(taking(clock, lambda n: 10 * MS << n // 20), INPUTS, cap_ns=1_000 * MS, clock=clock)
     assert found == [10 * MS] * 20 + [20 * MS] * 20 + [40 * MS] * 10
+    assert not settled
 
 
 def test_a_warm_up_is_ten_calls_even_beyond_its_cap() -> None:
     clock = Clock()
-    assert len(loop.warm_up(taking(clock, lambda _: 5_000 * MS), INPUTS, cap_ns=MS, clock=clock)) == 10
+    assert len(loop.warm_up(taking(clock, lambda _: 5_000 * MS), INPUTS, cap_ns=MS, clock=clock)[0]) == 10
 
 
 def test_a_warm_up_compares_rounds_over_the_same_twenty_inputs() -> None:
@@ -86,7 +88,12 @@ def test_a_warm_up_compares_rounds_over_the_same_twenty_inputs() -> None:
 
 def test_a_single_input_warms_up_too() -> None:
     clock = Clock()
-    assert len(loop.warm_up(taking(clock, lambda _: 10 * MS), ["a"], cap_ns=60_000 * MS, clock=clock)) == 50
+    assert len(loop.warm_up(taking(clock, lambda _: 10 * MS), ["a"], cap_ns=60_000 * MS, clock=clock)[0]) == 50
+
+
+def test_a_single_long_query_warms_up_once_where_that_takes_all_the_time_there_is() -> None:
+    clock = Clock()
+    assert loop.warm_up(taking(clock, lambda _: 5_000 * MS), ["all"], cap_ns=3_000 * MS, clock=clock) == ([5_000 * MS], False)
 
 
 # the timed loop
@@ -133,6 +140,12 @@ def test_inputs_are_taken_round_and_round_across_blocks() -> None:
     assert seen == list("abcabcab")
 
 
+def test_inputs_are_taken_from_any_place_on() -> None:
+    clock, seen = Clock(), list[str]()
+    loop.steady(seen.append, ["a", "b", "c"], min_runs=4, min_time_ns=0, expected_ns=1_000 * MS, first=5, clock=clock)
+    assert seen == list("cabc")
+
+
 @pytest.mark.parametrize("enabled", [True, False])
 def test_garbage_is_not_collected_while_timing_and_the_setting_comes_back(enabled: bool) -> None:
     seen = list[bool]()
@@ -151,6 +164,41 @@ def test_garbage_is_collected_again_after_a_call_that_failed() -> None:
     with pytest.raises(ZeroDivisionError):
         loop.steady(call, INPUTS, min_runs=1, min_time_ns=0, expected_ns=MS, clock=Clock())
     assert gc.isenabled()
+
+
+# windows
+
+
+def test_a_sustained_run_is_cut_into_windows_of_five_seconds_and_the_machine_is_looked_at_after_each() -> None:
+    clock, looks = Clock(), list[Any]()
+
+    def look(since: Any = None) -> dict[str, Any]:
+        clock.advance(7 * MS)
+        looks.append(since)
+        return {"temp_c": 40.0 + len(looks), "freq_hz": 1_000_000_000, "throttled": len(looks) > 2, "load_average": 0.5}
+
+    samples, found = loop.windows(
+        taking(clock, lambda n: (100 if n < 50 else 125) * MS), INPUTS, min_runs=1, min_time_ns=10_000 * MS, expected_ns=100 * MS, look=look, clock=clock
+    )
+    assert samples == [100 * MS] * 50 + [125 * MS] * 40
+    assert found == [
+        Window(at_ns=5_000 * MS, runs=50, median_ns=100 * MS, temp_c=42.0, freq_hz=1_000_000_000, throttled=False),
+        Window(at_ns=10_007 * MS, runs=40, median_ns=125 * MS, temp_c=43.0, freq_hz=1_000_000_000, throttled=True),
+    ]
+    assert [one and one["temp_c"] for one in looks] == [None, 41.0, 42.0]  # each look is told of the one before
+
+
+def test_a_sustained_run_goes_on_until_there_are_enough_calls_over_all_inputs_in_turn() -> None:
+    clock, seen = Clock(), list[int]()
+
+    def call(one: int) -> None:
+        seen.append(one)
+        clock.advance(1_000 * MS)
+
+    samples, found = loop.windows(call, range(7), min_runs=11, min_time_ns=0, expected_ns=1_000 * MS, look=lambda since=None: {}, clock=clock)
+    assert (len(samples), len(found)) == (15, 3)
+    assert seen == [place % 7 for place in range(15)]
+    assert {(one.temp_c, one.freq_hz, one.throttled) for one in found} == {(None, None, None)}
 
 
 # stages
