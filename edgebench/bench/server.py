@@ -3,7 +3,7 @@
 A latency is counted from the scheduled arrival, whatever kept the query waiting: a stall is charged to every query that
 arrived meanwhile, not only to the one that was being answered (the coordinated omission of G. Tene, How NOT to Measure
 Latency, 2013). A rate holds by LoadGen's rule for its server scenario: of n queries no more are late than still support
-"99 % are in time" (`stats.over`).
+"99 % are in time" (`stats.over`). Late queries come in rows, so the claim is less certain than one of independent calls.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ Wait = Callable[[int], None]  # for so many ns
 PERCENTILE = 0.99
 ENOUGH = stats.minimum(PERCENTILE)  # queries of a trial, 662: fewer do not support the percentile
 PRECISION = 0.05  # the search ends when a rate that holds and one that does not are so near
+NEAR = (1 + PRECISION) * (1 + 1e-9)  # their ratio then, with what rounding may add
 FURTHEST = 64  # times faster or slower than the guess, where the search gives up
 HEAD_START_NS = 10_000_000  # for the workers to be there before the first query
 
@@ -86,8 +87,8 @@ def serve(
     return [taken for taken in taken_ns if taken >= 0]
 
 
-def highest(holds: Callable[[float], bool | None], guess_hz: float) -> tuple[float | None, float | None]:
-    """The greatest rate that held and the least that did not: doubled or halved from the guess, then bisected.
+def highest(holds: Callable[[float], bool | None], guess_hz: float, *, step: float = 2.0) -> tuple[float | None, float | None]:
+    """The greatest rate that held and the least that did not: up or down from the guess by steps, doubling as it is, then bisected.
 
     `holds` answers None when there is no time for another rate. Either is None where no rate was found.
     """
@@ -99,9 +100,9 @@ def highest(holds: Callable[[float], bool | None], guess_hz: float) -> tuple[flo
         if found is None:
             break
         low, high = (rate, high) if found else (low, rate)
-        if low and high and high <= low * (1 + PRECISION):
+        if low and high and high <= low * NEAR:
             break
-        rate = math.sqrt(low * high) if low and high else 2 * low if low else rate / 2
+        rate = math.sqrt(low * high) if low and high else rate * step if low else rate / step
     return low, high
 
 
@@ -145,21 +146,16 @@ class Server:
         return rate_hz if self.offer(rate_hz, fit) else None
 
     def highest(self, guess_hz: float, queries: Callable[[float], int]) -> float | None:
-        """The highest rate that holds, looked for with as few queries as support it, then confirmed with `queries` of that rate."""
-        rate, too_high = highest(lambda one: self.offer(one, ENOUGH) if self._fits(one, ENOUGH) else None, guess_hz)
-        if not rate or not too_high or too_high > rate * (1 + PRECISION):
+        """The highest rate that holds, looked for with as few queries as support it; from there on with `queries` of a rate, if those are more."""
+        rate, above = highest(lambda one: self._offer_in_time(one, ENOUGH), guess_hz)
+        if rate and queries(rate) > ENOUGH:
+            rate, above = highest(lambda one: self._offer_in_time(one, queries(one)), rate, step=1 + PRECISION)
+        if not rate or not above or above > rate * NEAR:
             self.notes.append("server: the search ended without a rate that holds close to one that does not; allow more with --timeout or --bound")
-        while rate and queries(rate) > ENOUGH:
-            if not self._fits(rate, queries(rate)):
-                self.notes.append("server: there was no time to confirm the highest rate with as many queries as were asked for; allow more with --timeout")
-                return None
-            if self.offer(rate, queries(rate)):
-                break
-            rate *= 1 - PRECISION
         return rate
 
-    def _fits(self, rate_hz: float, queries: int) -> bool:
-        return queries / rate_hz <= self._left_s()
+    def _offer_in_time(self, rate_hz: float, queries: int) -> bool | None:
+        return self.offer(rate_hz, queries) if queries / rate_hz <= self._left_s() else None
 
     def _left_s(self) -> float:
         return (self.end_ns - self.clock()) / 1e9

@@ -53,7 +53,8 @@ def test_a_warm_up_ends_when_two_rounds_agree() -> None:
 
 def test_a_warm_up_goes_on_while_a_round_differs_from_the_one_before() -> None:
     clock = Clock()
-    found, _ = loop.warm_up(taking(clock, lambda n: (200 if n < 20 else 106 if n < 40 else 100 if n < 60 else 96) * MS), INPUTS, cap_ns=60_000 * MS, clock=clock)
+    call = taking(clock, lambda n: (200 if n < 20 else 106 if n < 40 else 100 if n < 60 else 96) * MS)
+    found, _ = loop.warm_up(call, INPUTS, cap_ns=60_000 * MS, clock=clock)
     assert found == [200 * MS] * 20 + [106 * MS] * 20 + [100 * MS] * 20 + [96 * MS] * 20
 
 
