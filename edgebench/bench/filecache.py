@@ -70,17 +70,17 @@ def drop(file: Path) -> int:
     descriptor = os.open(file, os.O_RDONLY)
     try:
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        left = _resident(descriptor)
+        left = resident(descriptor)
         if left:  # a page that is not on the disk yet stays
             os.fsync(descriptor)
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            left = _resident(descriptor)
+            left = resident(descriptor)
         return left
     finally:
         os.close(descriptor)
 
 
-def _resident(descriptor: int) -> int:
+def resident(descriptor: int) -> int:
     """Pages of an open file that are in memory. Mapping them reads none."""
     size = os.fstat(descriptor).st_size
     if not size:

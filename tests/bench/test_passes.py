@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from edgebench.bench import passes
+from edgebench.bench import passes, timed
 from edgebench.bench.job import Answer, Job, Labels, Pass
 from edgebench.errors import EngineError, InputError, UnsupportedError
-from edgebench.record import Spec
+from edgebench.record import Cooling, Spec
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -75,6 +75,13 @@ def test_the_phases_of_a_cold_start_sum_to_its_total() -> None:
     assert min(found.import_ns, found.load_ns, found.first_answer_ns) > 0
 
 
+def test_a_cold_start_says_whether_its_files_were_in_memory() -> None:
+    job = Job(spec=BAG, part="cold", examples=TEXTS, file_cache="dropped")
+    found = passes.run(job, spawned_ns=0, first_line_ns=0).cold
+    assert found is not None
+    assert found.file_cache == "dropped"
+
+
 # latency
 
 
@@ -104,6 +111,50 @@ def test_latency_at_a_length_takes_inputs_of_exactly_that_length() -> None:
     assert found is not None
     assert found.tokens is not None
     assert set(found.tokens[0]) == {12}
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_latency_says_whether_the_warm_up_settled(settled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebench.bench.loop.warm_up", lambda *_, **__: ([5, 6], settled))
+    found = answer("latency").latency
+    assert found is not None
+    assert (found.warm_up_ns, found.settled) == ([[5, 6]], [settled])
+
+
+def test_latency_of_batches_knows_the_tokens_of_every_input() -> None:
+    found = answer("latency", msgspec.structs.replace(BAG, scenario="multi-stream", batch=3)).latency
+    assert found is not None
+    assert found.tokens is not None
+    assert len(found.tokens[0]) == 3 * len(found.processes_ns[0])
+    assert set(found.tokens[0]) == {3, 4, 5}
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8, 5_000])
+def test_inputs_are_drawn_for_whole_queries(batch: int) -> None:
+    order = timed.drawn(TEXTS, batch, 1)
+    assert len(order) >= 4096
+    assert len(order) % batch == 0
+    assert len(order) - batch < 4096
+
+
+def test_latency_brings_what_else_its_scenario_found() -> None:
+    found = answer("latency", msgspec.structs.replace(BAG, scenario="offline", batch=64))
+    assert found.throughput is not None
+    assert found.latency is not None
+    assert found.throughput.rounds_ns == found.latency.processes_ns
+    assert found.latency.tokens is not None
+    assert len(found.latency.tokens[0]) == 64  # those of one round
+
+
+def test_latency_brings_the_notes_of_its_scenario() -> None:
+    spec = msgspec.structs.replace(BAG, scenario="server", rate_hz=100.0, bound_ns=10**10, timeout_s=0.2)
+    assert "queries fit into the time, 662 are needed" in answer("latency", spec).notes[0]
+
+
+def test_latency_waits_for_a_cooler_device_where_the_spec_says_how_cool(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = Cooling(from_c=70.0, to_c=50.0, waited_s=9.0, reached=True)
+    monkeypatch.setattr("edgebench.bench.heat.cool", lambda spec: waited if spec.cool_to_c == 50.0 else None)
+    assert [answer("latency", msgspec.structs.replace(BAG, cool_to_c=one)).cooling for one in (50.0, None)] == [waited, None]
 
 
 def test_latency_has_each_stage_of_calls_of_their_own() -> None:
