@@ -8,6 +8,8 @@ from __future__ import annotations
 NS = (("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9))
 BYTES = (("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))  # decimal, as disks and package indexes count
 
+HERTZ = (("Hz", 1.0), ("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9))
+
 
 def duration_text(ns: float) -> str:
     """Three digits and the unit that keeps the number between 1 and 999: "850 ns", "12.3 µs", "1.42 ms", "90.0 s"."""
@@ -24,6 +26,16 @@ def clock_text(seconds: float) -> str:
 def bytes_text(size: float) -> str:
     """Three digits in decimal units, whole bytes below 1 kB: "872 B", "15.3 MB"."""
     return f"{size:.0f} B" if size < 999.5 else _scaled(size, BYTES)
+
+
+def hertz_text(hertz: float) -> str:
+    """Three digits: "50.0 Hz", "600 MHz", "2.40 GHz"."""
+    return _scaled(hertz, HERTZ)
+
+
+def celsius_text(degrees: float) -> str:
+    """With one decimal, which is more than most sensors know: "51.3 °C"."""
+    return f"{degrees:.1f} °C"
 
 
 def percent_text(share: float) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebench.units import bytes_text, clock_text, duration_text, percent_text, three_digits
+from edgebench.units import bytes_text, celsius_text, clock_text, duration_text, hertz_text, percent_text, three_digits
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,16 @@ def test_a_duration(ns: float, text: str) -> None:
 )
 def test_a_size_in_decimal_units(size: float, text: str) -> None:
     assert bytes_text(size) == text
+
+
+@pytest.mark.parametrize(("hertz", "text"), [(50, "50.0 Hz"), (600e6, "600 MHz"), (999.6e6, "1.00 GHz"), (2_400_000_000, "2.40 GHz")])
+def test_a_frequency(hertz: float, text: str) -> None:
+    assert hertz_text(hertz) == text
+
+
+@pytest.mark.parametrize(("degrees", "text"), [(51.3, "51.3 °C"), (0.04, "0.0 °C"), (-5, "-5.0 °C")])
+def test_a_temperature(degrees: float, text: str) -> None:
+    assert celsius_text(degrees) == text
 
 
 @pytest.mark.parametrize(("share", "text"), [(0, "0.0 %"), (0.9117, "91.2 %"), (1, "100.0 %"), (-0.021, "-2.1 %")])

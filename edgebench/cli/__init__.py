@@ -21,6 +21,7 @@ from edgebench.units import plain
 COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("edgebench.cli.bench", "Measure time, memory and accuracy of models in every engine here."),
     "devices": ("edgebench.cli.devices", "List the device profiles, or show one."),
+    "doctor": ("edgebench.cli.doctor", "Say what works here, what makes times noisy, and what helps."),
     "export": ("edgebench.cli.export", "Write a trained model as files of every engine, with a card."),
     "models": ("edgebench.cli.models", "List, show, verify or add models."),
     "predict": ("edgebench.cli.predict", "Ask a model about texts or files."),

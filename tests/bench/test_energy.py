@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -182,3 +185,19 @@ def test_without_a_measurement_the_energy_is_null_with_a_note(
 
 def test_every_built_in_probe_is_tried_by_somebody() -> None:
     assert {*energy.OURS, "meter_file"} == set(plugins.BUILT_IN["probes"])
+
+
+def test_the_meter_in_the_documentation_is_one(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs/energy.md").read_text(), flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/energy.md", "exec"), names)
+    assert names["find"](SPEC, tmp_path) == "ina: there is no such sensor in /sys/class/hwmon"
+    meter = names["find"](SPEC, tree(tmp_path, {"sys/class/hwmon/hwmon0/name": "ina219\n", "sys/class/hwmon/hwmon0/power1_input": "2500000\n"}))
+    names["time"] = SimpleNamespace(monotonic=iter([10.0, 11.0, 14.0]).__next__)
+    meter.begin()
+    meter.look()
+    assert meter.end() == 2.5 * 4
+    (tmp_path / "sys/class/hwmon/hwmon0/power1_input").unlink()
+    names["time"] = SimpleNamespace(monotonic=lambda: 15.0)
+    with pytest.raises(UnsupportedError, match="the sensor cannot be read"):
+        meter.look()

@@ -24,6 +24,7 @@ Options:
 Commands:
   bench    Measure time, memory and accuracy of models in every engine here.
   devices  List the device profiles, or show one.
+  doctor   Say what works here, what makes times noisy, and what helps.
   export   Write a trained model as files of every engine, with a card.
   models   List, show, verify or add models.
   predict  Ask a model about texts or files.
@@ -128,7 +129,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["bnech"], "error: there is no command 'bnech'; there are bench, devices, export, models, predict, train. Did you mean 'bench'?"),
+        (["bnech"], "error: there is no command 'bnech'; there are bench, devices, doctor, export, models, predict, train. Did you mean 'bench'?"),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
         (["predict"], "MODEL"),
     ],
