@@ -50,7 +50,7 @@ def timed(given: Given, queries: Queries) -> Timed:
         raise UsageError(f"LoadGen has no scenario {given.spec.scenario!r}; leave --rules loadgen out")
     queries_ns, places, claim = drive(given, queries, rules)
     throughput = THROUGHPUT.get(rules.name, lambda *_: None)(given, queries, queries_ns, len(places), claim.valid)
-    return Timed(queries_ns, places, throughput=throughput, notes=[_note(rules, claim)])
+    return Timed(queries_ns, places, throughput=throughput, notes=[_note(rules, claim)], clock="LoadGen")
 
 
 def drive(given: Given, queries: Queries, rules: Loadgen) -> tuple[list[int], list[int], Claim]:

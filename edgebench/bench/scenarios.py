@@ -75,6 +75,7 @@ class Timed:
     throughput: Throughput | None = None
     sustained: Sustained | None = None
     notes: list[str] = field(default_factory=list)
+    clock: str = "perf_counter"
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ HEAD_START_NS = 10_000_000  # for the workers to be there before the first query
 
 
 def wait(ns: int) -> None:
-    """Sleep. The system wakes a sleeper some 50 us late, and a query that came to an idle server waits that long too."""
+    """Sleep. The system wakes a sleeper 50 to 100 us late, and a query that came to an idle server waits that long too."""
     time.sleep(ns / 1e9)
 
 

@@ -30,7 +30,9 @@ def latency(job: Job, birth: Birth) -> Answer:
     warm, settled, found = scenarios.measure(scenarios.Given(pipe, spec, order, left_ns))
     staged = loop.stages(pipe.stages, order[: max(1, min(STAGED, len(found.places)))])
     tokens = [sizes[order[place % len(order)]] for place in found.places] if sizes else None
-    timed = Latency(processes_ns=[found.queries_ns], warm_up_ns=[warm], settled=[settled], tokens=[tokens] if tokens else None, stages_ns=staged)
+    timed = Latency(
+        processes_ns=[found.queries_ns], warm_up_ns=[warm], settled=[settled], tokens=[tokens] if tokens else None, stages_ns=staged, clock=found.clock
+    )
     return Answer(
         latency=timed, throughput=found.throughput, sustained=found.sustained, cooling=cooling, cold=phases, notes=found.notes, before=before,
         after=state.now(since=before), **subject.facts(pipe),

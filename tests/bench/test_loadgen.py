@@ -108,6 +108,7 @@ def test_its_inputs_are_ours_and_drawn_by_the_seed(pipe: Pipeline) -> None:
 def test_its_verdict_is_a_note(pipe: Pipeline) -> None:
     warm, _, found = scenarios.measure(given(pipe))
     assert len(warm) >= 8
+    assert found.clock == "LoadGen"
     (note,) = found.notes
     assert note.startswith("LoadGen ")
     assert " calls this run valid; it claims that 90.0 % of the queries take at most " in note
