@@ -164,7 +164,7 @@ def _steadiness(samples_ns: Sequence[int]) -> Finding:
     middle = percentile(samples_ns, 0.5)
     spread, drifted = percentile(samples_ns, 0.9) / middle - 1, drift(samples_ns)
     said = (
-        f"{len(samples_ns)} times SHA-256 of 64 KiB: median {duration_text(middle)}, p90 {percent_text(spread)} above it; "
+        f"{len(samples_ns)} times SHA-256 of 2 MiB: median {duration_text(middle)}, p90 {percent_text(spread)} above it; "
         f"the last third {percent_text(abs(drifted))} {'slower' if drifted > 0 else 'faster'} than the first"
     )
     do = "close other programs, let the machine settle, and look at the lines below"

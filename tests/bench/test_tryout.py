@@ -12,7 +12,7 @@ import pytest
 from edgebench import catalog, plugins
 from edgebench.bench import tryout
 from edgebench.bench.job import Answer, Job
-from edgebench.bench.plan import Ask, plan
+from edgebench.bench.plan import Ask, Plan, plan
 from edgebench.bench.tryout import Engine, Folder, Model
 from edgebench.devices.local import LocalExecutor
 from edgebench.devices.profile import Profile
@@ -70,6 +70,7 @@ def test_an_engine_that_crashes_is_told_and_the_next_is_asked() -> None:
         raise WorkerError("the process was killed by SIGILL")
 
     found = asked(crash)
+    assert found["onnxruntime"].install == tryout.install("")
     assert (found["onnxruntime"].error, found["onnxruntime"].missing) == ("the process was killed by SIGILL", False)
     assert list(found) == [name for name in plugins.names("backends") if name != "fake"]
 
@@ -82,6 +83,17 @@ def test_a_real_worker_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.error, found.model) == ("", "bag fp32")
     assert found.first_answer_ns is not None
     assert found.first_answer_ns > 1_000_000
+
+
+@pytest.mark.usefixtures("bundled")
+def test_how_another_packages_engine_is_installed_is_not_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(group: str, name: str) -> None:
+        raise MissingError("backend 'other' needs x; install x")
+
+    monkeypatch.setattr(plugins, "names", lambda group: ["other"])
+    monkeypatch.setattr(tryout, "_sweep", lambda: Plan([], [], {}, 0))
+    monkeypatch.setattr(plugins, "get", absent)
+    assert asked(answers)["other"] == Engine("other", error="backend 'other' needs x; install x", missing=True)
 
 
 def test_without_bundled_models_engines_are_looked_for(bundled: Path) -> None:
@@ -114,6 +126,7 @@ def test_an_extra_is_installed_from_the_checkout_with_its_pinned_versions() -> N
 def test_an_extra_is_installed_by_name_where_there_is_no_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgebench.__file__", str(tmp_path / "edgebench" / "__init__.py"))
     assert tryout.install("train") == 'python -m pip install "edgebench[train]"'
+    assert tryout.install("") == 'python -m pip install "edgebench"'
 
 
 def test_a_folder_that_is_not_there_yet_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
