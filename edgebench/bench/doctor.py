@@ -23,6 +23,7 @@ BUSY = 0.5  # load average
 WAITED = 0.05  # share of the time in which some process waited for a processor
 STOLEN = 0.01  # share of the time that went to another virtual machine
 SPREAD = 0.05  # nine tenths of the runs of a fixed calculation beyond its median, or its drift
+DRIFT_FROM = 30  # samples: fewer say nothing of a drift (`stats.drift`)
 SWAPPED_BYTES = 64 << 20
 WARM_C = 70.0
 SLOW_CLOCKS = ("hpet", "acpi_pm", "jiffies")  # a microsecond or more for each look
@@ -163,10 +164,9 @@ def _noise(name: str, said: str, do: str | None = None) -> Finding:
 def _steadiness(samples_ns: Sequence[int]) -> Finding:
     middle = percentile(samples_ns, 0.5)
     spread, drifted = percentile(samples_ns, 0.9) / middle - 1, drift(samples_ns)
-    said = (
-        f"{len(samples_ns)} times SHA-256 of 2 MiB: median {duration_text(middle)}, p90 {percent_text(spread)} above it; "
-        f"the last third {percent_text(abs(drifted))} {'slower' if drifted > 0 else 'faster'} than the first"
-    )
+    said = f"{len(samples_ns)} times SHA-256 of 2 MiB: median {duration_text(middle)}, p90 {percent_text(spread)} above it"
+    if len(samples_ns) >= DRIFT_FROM:
+        said += f"; the last third {percent_text(abs(drifted))} {'slower' if drifted > 0 else 'faster'} than the first"
     do = "close other programs, let the machine settle, and look at the lines below"
     return _noise("steadiness", said, do if max(spread, abs(drifted)) > SPREAD else None)
 

@@ -156,6 +156,10 @@ def test_steadiness_is_spread_and_drift(tmp_path: Path, samples: list[int], stat
     assert said in found[1]
 
 
+def test_a_slow_boards_few_samples_say_nothing_of_a_drift(tmp_path: Path) -> None:
+    assert noise(tmp_path, samples=[70_000_000] * 21)["steadiness"] == ("ok", "21 times SHA-256 of 2 MiB: median 70.0 ms, p90 0.0 % above it", "")
+
+
 @pytest.mark.parametrize(("load", "total", "state", "said"), [
     ("0.10", 123_456, "ok", "load average 0.10, some process waited 0.0 % of the time"),
     ("1.80", 123_456, "warn", "load average 1.80, some process waited 0.0 % of the time"),
