@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import median
 from typing import TypeVar
 
+from edgebench.bench import checks, scenarios
 from edgebench.bench.job import Answer, Pass
 from edgebench.errors import EdgebenchError
 from edgebench.record import Accuracy, Latency, Record, Roof, Spec, Sustained, Throughput
@@ -51,7 +51,7 @@ class Cell:
         done = len(self.timed)
         if done < self.spec.processes:
             return self.spec.processes - done
-        return int(done < self.spec.max_processes and _too_wide(self.series))
+        return int(done < self.spec.max_processes and bool(self.series) and checks.interval_too_wide(self.series))
 
     @property
     def to_come(self) -> list[Pass]:
@@ -64,11 +64,8 @@ class Cell:
     @property
     def series(self) -> list[list[float]]:
         """What the scenario is judged by, one list for each process: queries, rounds, rates or starts."""
-        if self.throughput:
-            return [[rate] for rate in self.throughput.per_s if rate]
-        if self.latency:
-            return [list(map(float, samples)) for samples in self.latency.processes_ns]
-        return [[float(one.cold.total_ns)] for one in self.timed if one.cold]
+        found = [scenarios.get(self.spec.scenario).series(one) for one in self.timed]
+        return [one for one in found if one]
 
     @property
     def accuracy(self) -> Accuracy | None:
@@ -107,8 +104,3 @@ class Cell:
 
 def _flat(parts: Sequence[Sequence[T]]) -> list[T]:
     return [one for part in parts for one in part]
-
-
-def _too_wide(processes: list[list[float]]) -> bool:
-    medians = [median(samples) for samples in processes]
-    return max(medians) > 1.03 * min(medians)

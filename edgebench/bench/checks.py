@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
 from edgebench.bench import stats
@@ -9,8 +10,8 @@ from edgebench.models.card import Score, Tolerance
 from edgebench.record import Accuracy, Latency, Parity, Spec
 from edgebench.units import duration_text, percent_text
 
-BETWEEN_PROCESSES = 0.10  # largest median over smallest, minus 1
-INTERVAL = 0.05  # half of the median's interval, relative to it
+INTERVAL = 0.03  # half of the interval over processes, relative to its middle: measured again, a cell should be within 3 %
+ONE_PROCESS = 0.05  # the same of the calls of one process alone, which know nothing of other processes
 DRIFT = 0.10
 LONG_S = 10.0  # longer than this, --full is no advice any more
 STALLED = 0.20
@@ -53,19 +54,22 @@ def recorded(found: Accuracy, score: Score | None) -> Score | None:
     return score if score and (score.dataset, score.n) == (found.dataset, found.n) else None
 
 
+def interval_too_wide(processes: Sequence[Sequence[float]]) -> bool:
+    """Whether the interval over these processes' samples is too wide for a valid cell."""
+    found = stats.interval(processes)
+    return found.half_width > (INTERVAL if found.n > 1 else ONE_PROCESS)
+
+
 def noise(latency: Latency, spec: Spec) -> list[str]:
     """Why the time is not to be relied on."""
     longer = "measure longer with --full" if spec.min_time_s < LONG_S else "measure on a quieter machine"
-    medians = [median(samples) for samples in latency.processes_ns]
-    low, high = stats.median_interval(latency.samples_ns)
-    middle = median(latency.samples_ns)
+    found = stats.interval(latency.processes_ns)
     drifts = [stats.drift(samples) for samples in latency.processes_ns]
     reasons = []
-    if max(medians) > (1 + BETWEEN_PROCESSES) * min(medians):
-        spread = " and ".join(duration_text(one) for one in (min(medians), max(medians)))
-        reasons.append(f"{len(medians)} processes have medians between {spread}; other work or a changing clock is likely: close other programs, and {longer}")
-    if high - low > 2 * INTERVAL * middle:
-        reasons.append(f"the median lies anywhere from {duration_text(low)} to {duration_text(high)}; {longer}")
+    if interval_too_wide(latency.processes_ns):
+        where = f"from {duration_text(found.low)} to {duration_text(found.high)}"
+        what = f"of {found.n} processes" if found.n > 1 else "of one process"
+        reasons.append(f"the median {what} lies anywhere {where}; other work or a changing clock is likely: close other programs, and {longer}")
     if min(map(abs, drifts)) > DRIFT and len({drift > 0 for drift in drifts}) == 1:
         way = "rose" if drifts[0] > 0 else "fell"
         reasons.append(f"the time {way} by {abs(median(drifts)):.0%} while it was measured; {_why_drift(drifts[0])}: let the device settle, and {longer}")

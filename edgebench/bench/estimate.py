@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from statistics import fmean
 from typing import cast
 
+from edgebench.bench import scenarios
 from edgebench.bench.job import Pass
 from edgebench.record import Spec
 
@@ -28,7 +29,7 @@ class Estimate:
         took = self._took.get(_kind(spec, part))
         if took:
             return fmean(took)
-        return START_S + 1.0 + spec.min_time_s if part == "latency" else UNTIMED_S[part]
+        return START_S + scenarios.get(spec.scenario).seconds(spec) if part == "latency" else UNTIMED_S[part]
 
     def plan(self, cells: Iterable[Spec], *, most: bool = False) -> float:
         """What these cells take, each pass one after the other; `most`: where each needs all the processes it may have."""

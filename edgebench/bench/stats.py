@@ -38,6 +38,22 @@ class Summary:
     far_outliers: int
 
 
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value and its 95 % interval, from `n` processes; `method` names how."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval, relative to the value."""
+        return (self.high - self.low) / (2 * self.value) if self.value else 0.0
+
+
 def summary(samples: Sequence[float]) -> Summary:
     """Everything a report says of a series of at least one sample."""
     low, high = median_interval(samples)
@@ -86,6 +102,60 @@ def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple
     ranked = sorted(samples)
     place = _median_place(len(ranked), (1 - confidence) / 2)
     return ranked[place], ranked[-1 - place]
+
+
+def interval(processes: Sequence[Sequence[float]]) -> Interval:
+    """The median of one call, over the processes that were measured: the mean of the logarithms of their medians, back from the logarithm.
+
+    Two processes or more: Student's t ("The probable error of a mean", Biometrika 6, 1908), because processes differ more
+    than the calls within one. Logarithms, since times vary by factors. Of one process only its own calls are known.
+    """
+    if len(processes) == 1:
+        return Interval(median(processes[0]), *median_interval(processes[0]), 1, "order statistics of one process")
+    logs = [math.log(max(median(samples), 1e-12)) for samples in processes]
+    centre, half = fmean(logs), student_t(len(logs) - 1) * stdev(logs) / math.sqrt(len(logs))
+    return Interval(math.exp(centre), math.exp(centre - half), math.exp(centre + half), len(logs), "Student's t over processes")
+
+
+@cache
+def student_t(degrees: float, confidence: float = 0.95) -> float:
+    """The t that a Student-distributed number of so many degrees of freedom stays within, to either side, with this confidence."""
+    low, high = 0.0, 1.0
+    while _within(high, degrees) < confidence:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, degrees) < confidence else (low, middle)
+    return high
+
+
+def _within(t: float, degrees: float) -> float:
+    """P(|T| <= t) = I_x(1/2, degrees/2) at x = t^2 / (degrees + t^2), I the regularised incomplete beta function."""
+    return _incomplete_beta(t * t / (degrees + t * t), 0.5, degrees / 2)
+
+
+def _incomplete_beta(x: float, a: float, b: float) -> float:
+    """Regularised, by its continued fraction (Abramowitz and Stegun, Handbook of Mathematical Functions, 26.5.8), evaluated as Lentz does."""
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(1 - x, b, a)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
+    tiny, c, d, value = 1e-300, 1.0, 0.0, 1.0
+    for step in range(400):
+        m = step // 2
+        if step == 0:
+            term = 1.0
+        elif step % 2 == 0:
+            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        else:
+            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        d = 1 / (1 + term * d if abs(1 + term * d) > tiny else tiny)
+        c = 1 + term / c if abs(1 + term / c) > tiny else tiny
+        value *= c * d
+        if step and abs(1 - c * d) < 1e-15:
+            break
+    return front * (value - 1)
 
 
 def variation(samples: Sequence[float]) -> float | None:

@@ -320,7 +320,7 @@ def test_the_cards_tolerance_for_the_precision_is_the_one_that_counts(sweep: Cal
 def test_a_time_that_is_not_to_be_relied_on_makes_a_noisy_record(sweep: Callable[..., list[Record]]) -> None:
     (found,) = sweep(Machine(one_latency=Answer(latency=latency(*[100, 200] * 30), cold=COLD)), cell())
     assert (found.outcome, found.verdict) == ("ok", "noisy")
-    assert "the median lies anywhere from 100 ns to 200 ns" in found.reasons[0]
+    assert "the median of one process lies anywhere from 100 ns to 200 ns" in found.reasons[0]
 
 
 def test_a_wrong_answer_outweighs_a_restless_one_and_both_are_told(sweep: Callable[..., list[Record]]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from random import Random
+
 import pytest
 
 from edgebench.bench import stats
@@ -77,3 +80,42 @@ def test_a_rising_series_drifts() -> None:
 
 def test_a_series_too_short_to_tell_does_not_drift() -> None:
     assert stats.drift([100] * 10 + [200] * 10) == 0
+
+
+# the interval over processes
+
+
+# the 97.5 % points of Student's t, from any table of it
+@pytest.mark.parametrize(("degrees", "t"), [(1, 12.7062), (2, 4.30265), (3, 3.18245), (5, 2.57058), (9, 2.26216), (30, 2.04227), (120, 1.97993)])
+def test_students_t_is_the_tables(degrees: int, t: float) -> None:
+    assert stats.student_t(degrees) == pytest.approx(t, abs=1e-5)
+
+
+def test_the_interval_over_processes_is_students_on_the_logarithms_of_their_medians() -> None:
+    found = stats.interval([[90.0, 100.0, 900.0], [110.0], [121.0, 121.0]])
+    step = math.log(1.1)  # 100, 110, 121: equally far apart in logarithms, so that their deviation is one step
+    assert (found.n, found.method) == (3, "Student's t over processes")
+    assert found.value == pytest.approx(110)
+    assert math.log(found.high / 110) == pytest.approx(4.302653 * step / math.sqrt(3), rel=1e-5)
+    assert found.low * found.high == pytest.approx(110**2)
+
+
+def test_processes_that_agree_leave_no_doubt() -> None:
+    found = stats.interval([[100.0], [100.0], [100.0]])
+    assert (found.low, found.high, found.half_width) == (pytest.approx(100), pytest.approx(100), pytest.approx(0))
+
+
+def test_of_one_process_only_its_own_calls_are_known() -> None:
+    found = stats.interval([[float(one) for one in range(1, 101)]])
+    assert (found.value, found.low, found.high, found.n) == (50.5, *stats.median_interval(range(1, 101)), 1)
+    assert found.method == "order statistics of one process"
+
+
+def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+    random = Random(5)
+    hits = 0
+    for _ in range(1000):
+        found = stats.interval([[100 * math.exp(random.gauss(0, 0.02))] for _ in range(4)])
+        hits += found.low <= 100 <= found.high
+    assert 930 <= hits <= 970
+
