@@ -5,15 +5,34 @@ And any text made safe for people's terminals (`plain`).
 
 from __future__ import annotations
 
+import re
+
 NS = (("ns", 1.0), ("µs", 1e3), ("ms", 1e6), ("s", 1e9))
 BYTES = (("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))  # decimal, as disks and package indexes count
 
 HERTZ = (("Hz", 1.0), ("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9))
+JOULES = (("µJ", 1e-6), ("mJ", 1e-3), ("J", 1.0), ("kJ", 1e3))
+UNITS: dict[str, dict[str, float]] = {  # of each kind of quantity, what may follow its number
+    "time": dict(NS) | {"us": 1e3},
+    "size": dict(BYTES) | {"KB": 1e3, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
+    "share": {"%": 0.01, "": 1.0},
+    "energy": dict(JOULES) | {"uJ": 1e-6},
+    "rate": {"/s": 1.0, "": 1.0},
+}
 
 
 def duration_text(ns: float) -> str:
     """Three digits and the unit that keeps the number between 1 and 999: "850 ns", "12.3 µs", "1.42 ms", "90.0 s"."""
     return _scaled(ns, NS)
+
+
+def duration_ns(text: str) -> int:
+    """"50 ms", "50ms", "1.5 s", "20 us": back to ns; ValueError for what is no length of time above 0."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s)\s*", text)
+    value = round(float(found[1]) * dict(NS)["µs" if found[2] == "us" else found[2]]) if found else 0
+    if value <= 0:
+        raise ValueError(f"{text!r} is no length of time; give a number and its unit, e.g. 50ms")
+    return value
 
 
 def clock_text(seconds: float) -> str:
@@ -41,6 +60,36 @@ def celsius_text(degrees: float) -> str:
 def percent_text(share: float) -> str:
     """A share of 1 with one decimal: 0.9117 is "91.2 %"."""
     return f"{100 * share:.1f} %"
+
+
+def points_text(share: float) -> str:
+    """A difference of two shares in points of a hundred, one decimal: -0.021 is "-2.1 points"."""
+    return f"{100 * share:.1f} points"
+
+
+def joules_text(joules: float) -> str:
+    """Three digits: "820 µJ", "12.3 mJ", "1.42 J"."""
+    return _scaled(joules, JOULES)
+
+
+def rate_text(per_s: float) -> str:
+    """Three digits, or all before the point: "12.3 /s", "1420 /s"."""
+    return f"{three_digits(per_s)} /s"
+
+
+def quantity(text: str, kind: str) -> float:
+    """Text -> base units, by the kind of quantity it must be: "50 ms" is 50e6, "200MB" 200e6, "90 %" 0.9, "0.9" 0.9; ValueError otherwise."""
+    units = UNITS[kind]
+    found = re.fullmatch(r"\s*(\d+(?:_\d+)*(?:\.\d+)?)\s*(\S*)\s*", text, re.ASCII)
+    if not found or found[2] not in units:
+        raise ValueError(f"{text.strip()!r} is no {kind}; give a number and its unit: {', '.join(one or 'none' for one in units)}")
+    return float(found[1]) * units[found[2]]
+
+
+def quantity_text(number: float, kind: str) -> str:
+    """Base units of a kind -> text."""
+    shown = {"time": duration_text, "size": bytes_text, "share": percent_text, "energy": joules_text, "rate": rate_text}
+    return shown[kind](number)
 
 
 def three_digits(number: float) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebench.units import bytes_text, celsius_text, clock_text, duration_text, hertz_text, percent_text, three_digits
+from edgebench.units import (
+    UNITS, bytes_text, celsius_text, clock_text, duration_ns, duration_text, hertz_text, percent_text, points_text, quantity, quantity_text, three_digits,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +63,56 @@ def test_every_duration_has_three_digits_and_is_right_to_half_of_the_last(ns: fl
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (9.4, "0:09"), (59.5, "1:00"), (75, "1:15"), (3599, "59:59"), (3675, "1:01:15"), (-3, "0:00")])
 def test_a_length_of_time_is_told_like_a_clock(seconds: float, text: str) -> None:
     assert clock_text(seconds) == text
+
+
+@pytest.mark.parametrize(("text", "ns"), [("50ms", 50_000_000), ("1.5 s", 1_500_000_000), (" 20 us ", 20_000), ("20µs", 20_000), ("7 ns", 7)])
+def test_a_length_of_time_is_read_with_its_unit(text: str, ns: int) -> None:
+    assert duration_ns(text) == ns
+
+
+@pytest.mark.parametrize("text", ["", "50", "ms", "0 ms", "-5 ms", "50 min", "1e3 ms"])
+def test_what_is_no_length_of_time_says_so(text: str) -> None:
+    with pytest.raises(ValueError, match="is no length of time; give a number and its unit, e.g. 50ms"):
+        duration_ns(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "number"),
+    [
+        ("50 ms", "time", 50e6), ("50ms", "time", 50e6), (" 20 us ", "time", 20e3), ("1.5 s", "time", 1.5e9), ("200 MB", "size", 200e6), ("1 GiB", "size", 2**30),
+        ("90 %", "share", 0.9), ("90%", "share", 0.9), ("0.9", "share", 0.9), ("3 J", "energy", 3), ("3 mJ", "energy", 0.003), ("100 /s", "rate", 100),
+        ("1_000", "rate", 1000), ("0 B", "size", 0),
+    ],
+)
+def test_a_quantity_is_read_into_its_base_unit(text: str, kind: str, number: float) -> None:
+    assert quantity(text, kind) == pytest.approx(number, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("50", "time", "'50' is no time; give a number and its unit: ns, µs, ms, s, us"), ("50 MB", "time", "'50 MB' is no time"),
+        ("-5 MB", "size", "'-5 MB' is no size"), ("1e3 B", "size", "is no size"), ("much", "share", "'much' is no share; give a number and its unit: %, none"),
+        ("nan", "share", "is no share"), ("٣ J", "energy", "is no energy"), ("", "rate", "'' is no rate"),
+    ],
+)
+def test_what_is_no_quantity_of_its_kind_says_what_is(text: str, kind: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        quantity(text, kind)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "text"),
+    [(50e6, "time", "50.0 ms"), (2e8, "size", "200 MB"), (0.9, "share", "90.0 %"), (0.00082, "energy", "820 µJ"), (1420.4, "rate", "1420 /s"), (0, "energy", "0.00 µJ")],
+)
+def test_a_quantity_of_a_kind_as_text(number: float, kind: str, text: str) -> None:
+    assert quantity_text(number, kind) == text
+
+
+@given(st.sampled_from(sorted(UNITS)), st.floats(min_value=0.001, max_value=999))
+def test_a_quantity_as_text_is_read_back_to_three_digits(kind: str, number: float) -> None:
+    assert quantity(quantity_text(number, kind), kind) == pytest.approx(number, rel=0.006, abs={"share": 0.0006, "size": 0.6}.get(kind, 0.006))
+
+
+def test_a_difference_of_shares_is_told_in_points() -> None:
+    assert points_text(-0.0214) == "-2.1 points"
