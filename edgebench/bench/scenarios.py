@@ -37,7 +37,7 @@ LONE_RUNS = 50  # calls one after the other, from which the server's bound and i
 BOUND = 10  # medians of a lone call: the server's bound where none is given
 UTILISATION = 0.7  # of what lone calls would allow: the first rate that is tried
 ROUNDS = 2  # of an offline run, at least
-TRIALS = 6  # of a search, for the estimate
+TRIALS = 8  # of a search, for the estimate
 CALL_S = 0.005  # what a call is taken to last where nothing has run yet, for the estimate
 
 

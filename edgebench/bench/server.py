@@ -88,9 +88,10 @@ def serve(
 
 
 def highest(holds: Callable[[float], bool | None], guess_hz: float, *, step: float = 2.0) -> tuple[float | None, float | None]:
-    """The greatest rate that held and the least that did not: up or down from the guess by steps, doubling as it is, then bisected.
+    """The greatest rate that held and the least that did not: up or down from the guess by steps, then bisected.
 
-    `holds` answers None when there is no time for another rate. Either is None where no rate was found.
+    A small step grows with each taken, to a factor of 2 at most. `holds` answers None when there is no time for another rate.
+    Either is None where no rate was found.
     """
     low: float | None = None
     high: float | None = None
@@ -102,7 +103,11 @@ def highest(holds: Callable[[float], bool | None], guess_hz: float, *, step: flo
         low, high = (rate, high) if found else (low, rate)
         if low and high and high <= low * NEAR:
             break
-        rate = math.sqrt(low * high) if low and high else rate * step if low else rate / step
+        if low and high:
+            rate = math.sqrt(low * high)
+        else:
+            rate = rate * step if low else rate / step
+            step = min(step * step, 2.0)
     return low, high
 
 
@@ -146,16 +151,23 @@ class Server:
         return rate_hz if self.offer(rate_hz, fit) else None
 
     def highest(self, guess_hz: float, queries: Callable[[float], int]) -> float | None:
-        """The highest rate that holds, looked for with as few queries as support it; from there on with `queries` of a rate, if those are more."""
+        """The highest rate that holds, looked for with as few queries as support it, then again from there with `queries` of a rate.
+
+        A disturbance while it was looked for, which made a rate fail, is so put right, and a rate that held by luck found out.
+        Where there is no time for that, what was found stands, unless more queries were asked for.
+        """
         rate, above = highest(lambda one: self._offer_in_time(one, ENOUGH), guess_hz)
-        if rate and queries(rate) > ENOUGH:
+        if rate and (queries(rate) > ENOUGH or self._fits(rate, ENOUGH)):
             rate, above = highest(lambda one: self._offer_in_time(one, queries(one)), rate, step=1 + PRECISION)
         if not rate or not above or above > rate * NEAR:
             self.notes.append("server: the search ended without a rate that holds close to one that does not; allow more with --timeout or --bound")
         return rate
 
     def _offer_in_time(self, rate_hz: float, queries: int) -> bool | None:
-        return self.offer(rate_hz, queries) if queries / rate_hz <= self._left_s() else None
+        return self.offer(rate_hz, queries) if self._fits(rate_hz, queries) else None
+
+    def _fits(self, rate_hz: float, queries: int) -> bool:
+        return queries / rate_hz <= self._left_s()
 
     def _left_s(self) -> float:
         return (self.end_ns - self.clock()) / 1e9
