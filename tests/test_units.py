@@ -9,7 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebench.units import (
-    UNITS, bytes_text, celsius_text, clock_text, duration_ns, duration_text, hertz_text, percent_text, points_text, quantity, quantity_text, three_digits,
+    UNITS,
+    bytes_text,
+    celsius_text,
+    clock_text,
+    duration_ns,
+    duration_text,
+    hertz_text,
+    percent_text,
+    points_text,
+    quantity,
+    quantity_text,
+    three_digits,
 )
 
 
@@ -79,7 +90,8 @@ def test_what_is_no_length_of_time_says_so(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "kind", "number"),
     [
-        ("50 ms", "time", 50e6), ("50ms", "time", 50e6), (" 20 us ", "time", 20e3), ("1.5 s", "time", 1.5e9), ("200 MB", "size", 200e6), ("1 GiB", "size", 2**30),
+        ("50 ms", "time", 50e6), ("50ms", "time", 50e6), (" 20 us ", "time", 20e3), ("1.5 s", "time", 1.5e9), ("200 MB", "size", 200e6),
+        ("1 GiB", "size", 2**30),
         ("90 %", "share", 0.9), ("90%", "share", 0.9), ("0.9", "share", 0.9), ("3 J", "energy", 3), ("3 mJ", "energy", 0.003), ("100 /s", "rate", 100),
         ("1_000", "rate", 1000), ("0 B", "size", 0),
     ],
@@ -103,7 +115,7 @@ def test_what_is_no_quantity_of_its_kind_says_what_is(text: str, kind: str, said
 
 @pytest.mark.parametrize(
     ("number", "kind", "text"),
-    [(50e6, "time", "50.0 ms"), (2e8, "size", "200 MB"), (0.9, "share", "90.0 %"), (0.00082, "energy", "820 µJ"), (1420.4, "rate", "1420 /s"), (0, "energy", "0.00 µJ")],
+    [(50e6, "time", "50.0 ms"), (2e8, "size", "200 MB"), (0.9, "share", "90.0 %"), (0.00082, "energy", "820 µJ"), (1420.4, "rate", "1420 /s")],
 )
 def test_a_quantity_of_a_kind_as_text(number: float, kind: str, text: str) -> None:
     assert quantity_text(number, kind) == text
