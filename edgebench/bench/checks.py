@@ -60,13 +60,13 @@ def interval_too_wide(processes: Sequence[Sequence[float]]) -> bool:
     return found.half_width > (INTERVAL if found.n > 1 else ONE_PROCESS)
 
 
-def noise(latency: Latency, spec: Spec) -> list[str]:
-    """Why the time is not to be relied on."""
+def noise(processes_ns: Sequence[Sequence[float]], spec: Spec) -> list[str]:
+    """Why the time is not to be relied on; the samples of each process: queries, or the one start that it was."""
     longer = "measure longer with --full" if spec.min_time_s < LONG_S else "measure on a quieter machine"
-    found = stats.interval(latency.processes_ns)
-    drifts = [stats.drift(samples) for samples in latency.processes_ns]
+    found = stats.interval(processes_ns)
+    drifts = [stats.drift(samples) for samples in processes_ns]
     reasons = []
-    if interval_too_wide(latency.processes_ns):
+    if interval_too_wide(processes_ns):
         where = f"from {duration_text(found.low)} to {duration_text(found.high)}"
         what = f"of {found.n} processes" if found.n > 1 else "of one process"
         reasons.append(f"the median {what} lies anywhere {where}; other work or a changing clock is likely: close other programs, and {longer}")

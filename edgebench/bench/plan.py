@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edgebench import catalog, plugins
 from edgebench.backends.base import Backend
+from edgebench.bench import scenarios
 from edgebench.errors import UnsupportedError, UsageError, did_you_mean
 from edgebench.models import card as cards
 from edgebench.models import data
@@ -51,6 +54,8 @@ class Ask:
     precisions: tuple[str, ...] = ()
     threads: tuple[int, ...] = (1,)
     lengths: tuple[int, ...] = ()
+    scenarios: tuple[str, ...] = ("single-stream",)
+    energy: bool = False
     effort: Effort = USUAL
     seed: int = 0
     allow_code: bool = False
@@ -121,14 +126,24 @@ def _cells(ask: Ask, name: str, card: Card, backend: str, engine: Backend | Unsu
             continue
         for threads in ask.threads:
             for length in ask.lengths or (None,):
-                yield _spec(ask, name, variant.format, precision, backend, threads=threads, length=length)
+                for scenario in ask.scenarios:
+                    yield _in_scenario(ask, scenario, _spec(ask, name, variant.format, precision, backend, threads=threads, length=length))
 
 
 def _spec(ask: Ask, model: str, format: str, precision: str, backend: str, *, threads: int | None = None, length: int | None = None) -> Spec:
     return Spec(
         model=model, format=format, precision=precision, backend=backend, threads=threads or ask.threads[0], length=length, profile=ask.profile,
-        seed=ask.seed, allow_code=ask.allow_code, timeout_s=ask.timeout_s, **{**asdict(ask.effort), **ask.options},
+        seed=ask.seed, allow_code=ask.allow_code, timeout_s=ask.timeout_s, **asdict(ask.effort),
     )
+
+
+def _in_scenario(ask: Ask, name: str, spec: Spec) -> Spec:
+    """The cell with the scenario's passes, batch and processes, and what was asked of it beyond these."""
+    scenario = scenarios.get(name)
+    least, most = scenario.processes or (spec.processes, spec.max_processes)
+    passes: tuple[str, ...] = (*scenario.passes, "energy") if ask.energy else scenario.passes
+    fields = {"scenario": name, "passes": passes, "batch": scenario.batch, "processes": least, "max_processes": most, **ask.options}
+    return scenarios.fitted(msgspec.structs.replace(spec, **fields))
 
 
 def _reference(ask: Ask, name: str, card: Card) -> Spec | None:

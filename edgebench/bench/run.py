@@ -72,14 +72,15 @@ class Sweep:
         return [*(cell.record for cell in self._cells if cell.record), *rows]
 
     def _untimed(self) -> None:
-        """Accuracy, the references' first, then the rest. Cells that differ only in length have one accuracy."""
-        shared: dict[Spec, list[Cell]] = {}
+        """Accuracy, the references' first, then the rest. Cells that differ only in how they are timed have one accuracy."""
+        shared: dict[tuple[object, ...], list[Cell]] = {}
         for cell in (*self._references.values(), *self._cells):
             if "accuracy" in cell.spec.passes:
-                shared.setdefault(msgspec.structs.replace(cell.spec, length=None), []).append(cell)
+                shared.setdefault(_answers_by(cell.spec), []).append(cell)
+        judged = [(msgspec.structs.replace(cells[0].spec, length=None), cells) for cells in shared.values()]
         rest: list[tuple[Spec, Pass, list[Cell]]] = [(cell.spec, part, [cell]) for part in UNTIMED for cell in self._cells if part in cell.spec.passes]
-        self._pending = [*((spec, "accuracy") for spec in shared), *((spec, part) for spec, part, _ in rest)]
-        self._together([(spec, "accuracy", cells) for spec, cells in shared.items()])
+        self._pending = [*((spec, "accuracy") for spec, _ in judged), *((spec, part) for spec, part, _ in rest)]
+        self._together([(spec, "accuracy", cells) for spec, cells in judged])
         self._together(rest)
         self._pending = []
 
@@ -195,3 +196,8 @@ class Sweep:
         model = self._plan.models[cell.spec.model]
         cell.record = record(cell, model, self._references.get(cell.spec.model), self._host, list(notes))
         self._keep(cell.record)
+
+
+def _answers_by(spec: Spec) -> tuple[object, ...]:
+    """What a model's answers depend on."""
+    return spec.model, spec.format, spec.precision, spec.backend, spec.threads, spec.accelerator

@@ -29,7 +29,8 @@ def record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, Any
         notes = [*notes, f"{model.labelled.name}: {model.labelled.note}"]
     engine = answers[-1].engine if answers else {}
     notes = notes + checks.remarks(cell.spec, latency, _stalled(cell.timed), host, engine)
-    outcome, verdict, reasons = _judged(cell, faults, checks.noise(latency, cell.spec) if latency else [])
+    times = latency.processes_ns if latency else cell.series
+    outcome, verdict, reasons = _judged(cell, faults, checks.noise(times, cell.spec) if times else [])
     return Record(
         spec=cell.spec, outcome=outcome, verdict=verdict, reasons=reasons, notes=notes,
         latency=latency, cold=[one.cold for one in cell.timed if one.cold], cooling=[one.cooling for one in cell.timed if one.cooling],

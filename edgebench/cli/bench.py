@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench.cli.options import Counts, Names
+from edgebench.cli.options import Counts, Duration, Names
 
 if TYPE_CHECKING:
     from edgebench.bench.plan import Ask
+
+SUSTAINED_MINUTES = 10.0
 
 EXIT = """\b
 Exit status:
@@ -34,6 +36,15 @@ Exit status:
 @click.option("-p", "--precision", "precisions", type=Names(), default=(), help="Precisions to try. Default: all the model has.")
 @click.option("-t", "--threads", type=Counts(), default=(), help="Threads within one call. Default: the device profile's, 1.")
 @click.option("-l", "--length", "lengths", type=Counts(), default=(), metavar="32,128", help="Cut or join real inputs to so many tokens. Default: as they are.")
+@click.option("-s", "--scenario", "scenarios", type=Names(), default=("single-stream",),
+              help="How queries come: see docs/scenarios.md. Default: single-stream.")
+@click.option("--batch", type=click.IntRange(min=1), help="Inputs in one query: multi-stream (8), offline (512).")
+@click.option("--rate", "rate_hz", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="server: offer only this many queries a second.")
+@click.option("--bound", "bound_ns", type=Duration(), help="server: what 99 % of the queries must keep.")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), help="How long each process times; sustained: 10.")
+@click.option("--rules", type=click.Choice(["edgebench", "mlperf", "loadgen"]), help="mlperf: LoadGen's least counts and 600 s; loadgen: driven by it.")
+@click.option("--energy", is_flag=True, help="Measure energy too, where the machine has a meter.")
+@click.option("--meter", type=click.Path(exists=True, dir_okay=False), help="A CSV file that an external power meter writes; see docs/energy.md.")
 @click.option("--quick", is_flag=True, help="Three processes a cell, each 0.3 s of timing; 256 examples.")
 @click.option("--full", is_flag=True, help="Five processes a cell or more, each 60 s and 1024 calls; every example.")
 @click.option("--format", "form", default="table", show_default=True, metavar="table|json|csv|md", help="What to print; json is every record, a line each.")
@@ -87,7 +98,14 @@ def _ask(
     effort = QUICK if quick else FULL if full else USUAL
     if examples:
         effort = replace(effort, examples=examples)
-    return Ask(models=models, threads=threads or threads_here, effort=effort, timeout_s=timeout or (1800.0 if full else 300.0), **rest)
+    given = {name: rest.pop(name) for name in ("batch", "rate_hz", "bound_ns", "rules", "meter")}
+    minutes = rest.pop("minutes") or (SUSTAINED_MINUTES if "sustained" in rest["scenarios"] else None)
+    if minutes:
+        given["min_time_s"] = 60 * minutes
+    timeout = timeout or max(1800.0 if full else 300.0, 120 * (minutes or 0))
+    rest["energy"] = rest["energy"] or bool(given["meter"])
+    options = {name: value for name, value in given.items() if value is not None}
+    return Ask(models=models, threads=threads or threads_here, effort=effort, timeout_s=timeout, options=options, **rest)
 
 
 def _terminal() -> dict[str, Any]:

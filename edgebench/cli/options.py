@@ -1,10 +1,12 @@
-"""Types of command line options that several commands take: names and counts with commas between."""
+"""Types of command line options that several commands take: names and counts with commas between, and lengths of time."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import click
+
+from edgebench.units import duration_ns
 
 
 class Names(click.ParamType):  # type: ignore[type-arg]  # generic only from click 8.4 on
@@ -31,3 +33,17 @@ class Counts(Names):
         if not all(str(one).isascii() and str(one).isdigit() and int(one) > 0 for one in names):
             self.fail(f"{value!r} is no list of numbers from 1 on; give e.g. 1,2", param, ctx)
         return tuple(dict.fromkeys(int(one) for one in names))
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]
+    """`50ms` -> 50000000."""
+
+    name = "50ms"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            return duration_ns(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)

@@ -12,7 +12,7 @@ from statistics import median
 
 from edgebench.bench import stats
 from edgebench.record import Record
-from edgebench.units import bytes_text, duration_text, percent_text
+from edgebench.units import bytes_text, duration_text, percent_text, three_digits
 
 ABSENT = "–"
 
@@ -45,7 +45,7 @@ def first_answer_ns(record: Record) -> float | None:
 
 def fastest(records: Sequence[Record]) -> list[Record]:
     """For each model and input length, the valid cell with the lowest median; no cell of another verdict is ever it."""
-    best: dict[tuple[str, int | None], tuple[float, Record]] = {}
+    best: dict[tuple[object, ...], tuple[float, Record]] = {}
     for record in records:
         time = timing(record)
         if record.verdict == "valid" and time:
@@ -70,8 +70,10 @@ def columns(records: Sequence[Record]) -> list[Column]:
         Column("precision", lambda one: "any" if one.spec.precision == "*" else one.spec.precision, right=False),
         Column("threads", lambda one: str(one.spec.threads)),
         Column("length", lambda one: str(one.spec.length or "own")),
+        Column("scenario", lambda one: one.spec.scenario, right=False),
         Column("median", lambda one: _time(one, "median")),
         Column("p90", lambda one: _time(one, "p90"), weight=2),
+        Column("per second", _per_s, weight=1),
         Column("accuracy", _accuracy),
         Column("parity", _parity, weight=3),
         Column("size", lambda one: bytes_text(one.artifact["size_bytes"]) if "size_bytes" in one.artifact else ABSENT, weight=5),
@@ -79,7 +81,8 @@ def columns(records: Sequence[Record]) -> list[Column]:
         Column("first answer", lambda one: duration_text(found) if (found := first_answer_ns(one)) is not None else ABSENT, weight=4),
         Column("verdict", verdict, right=False),
     ]
-    return [one for one in shown if one.name not in ("model", "threads", "length") or len({one.text(record) for record in records}) > 1]
+    shown = [one for one in shown if one.name != "per second" or any(record.throughput for record in records)]
+    return [one for one in shown if one.name not in ("model", "threads", "length", "scenario") or len({one.text(record) for record in records}) > 1]
 
 
 def title(records: Sequence[Record]) -> list[str]:
@@ -117,9 +120,10 @@ def footnotes(records: Sequence[Record]) -> list[str]:
     return lines + [f"note: {note}" for note in dict.fromkeys(note for record in records for note in record.notes)]
 
 
-def _race(record: Record) -> tuple[str, int | None]:
-    """Cells are compared with those of the same model over inputs of the same length."""
-    return record.spec.model, record.spec.length
+def _race(record: Record) -> tuple[object, ...]:
+    """Cells are compared with those of the same model in the same scenario over inputs of the same length."""
+    spec = record.spec
+    return spec.model, spec.length, spec.scenario, spec.batch
 
 
 def _ties(records: Sequence[Record]) -> list[str]:
@@ -159,6 +163,12 @@ def _time(record: Record, which: str) -> str:
     time = timing(record)
     found = getattr(time, which) if time else None
     return ABSENT if found is None else duration_text(found)
+
+
+def _per_s(record: Record) -> str:
+    """Inputs a second, the median of the processes in which a rate held; a server's is the highest that does."""
+    rates = [one for one in record.throughput.per_s if one is not None] if record.throughput else []
+    return three_digits(median(rates)) if rates else ABSENT
 
 
 def _accuracy(record: Record) -> str:

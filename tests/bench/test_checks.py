@@ -128,18 +128,18 @@ def test_the_cards_figure_counts_only_for_the_very_set() -> None:
 
 
 def test_a_constant_time_is_not_noisy() -> None:
-    assert checks.noise(latency([100] * 60, [100] * 60), spec()) == []
+    assert checks.noise(latency([100] * 60, [100] * 60).processes_ns, spec()) == []
 
 
 def test_processes_that_differ_are_noisy() -> None:
-    assert checks.noise(latency([100] * 100, [102] * 20, [104] * 20), spec()) == [
+    assert checks.noise(latency([100] * 100, [102] * 20, [104] * 20).processes_ns, spec()) == [
         "the median of 3 processes lies anywhere from 97.1 ns to 107 ns; "
         "other work or a changing clock is likely: close other programs, and measure longer with --full"
     ]
 
 
 def test_processes_known_within_three_percent_each_way_are_not() -> None:
-    assert checks.noise(latency([100] * 100, [101] * 20, [102] * 20), spec()) == []
+    assert checks.noise(latency([100] * 100, [101] * 20, [102] * 20).processes_ns, spec()) == []
     assert not checks.interval_too_wide([[100], [101], [102]])
     assert checks.interval_too_wide([[100], [102], [104]])
 
@@ -149,9 +149,14 @@ def test_more_processes_make_the_same_spread_good_enough() -> None:
     assert not checks.interval_too_wide([[100], [102], [104]] * 2)
 
 
+def test_starts_are_judged_like_calls() -> None:
+    assert checks.noise([[100.0], [101.0], [102.0]], spec()) == []
+    assert len(checks.noise([[100.0], [102.0], [104.0]], spec())) == 1
+
+
 def test_a_lone_process_is_judged_by_its_own_calls() -> None:
-    assert checks.noise(latency([100, 110] * 60), spec()) == []
-    assert checks.noise(latency([100, 120] * 60), spec()) == [
+    assert checks.noise(latency([100, 110] * 60).processes_ns, spec()) == []
+    assert checks.noise(latency([100, 120] * 60).processes_ns, spec()) == [
         "the median of one process lies anywhere from 100 ns to 120 ns; "
         "other work or a changing clock is likely: close other programs, and measure longer with --full"
     ]
@@ -159,25 +164,25 @@ def test_a_lone_process_is_judged_by_its_own_calls() -> None:
 
 def test_a_time_that_rises_in_every_process_is_noisy() -> None:
     rising = [100] * 20 + [105] * 20 + [112] * 20
-    assert checks.noise(latency(rising, rising), spec()) == [
+    assert checks.noise(latency(rising, rising).processes_ns, spec()) == [
         "the time rose by 12% while it was measured; heat or other work is likely: let the device settle, and measure longer with --full"
     ]
 
 
 def test_a_time_that_falls_in_every_process_is_noisy() -> None:
     falling = [100] * 20 + [95] * 20 + [88] * 20
-    assert checks.noise(latency(falling), spec()) == [
+    assert checks.noise(latency(falling).processes_ns, spec()) == [
         "the time fell by 12% while it was measured; the warm-up was too short or other work ended: let the device settle, and measure longer with --full"
     ]
 
 
 @pytest.mark.parametrize("other", [[105] * 60, [112] * 20 + [105] * 20 + [100] * 20, [100] * 20 + [105] * 20 + [109] * 20])
 def test_a_drift_that_not_every_process_shares_is_chance(other: list[int]) -> None:
-    assert checks.noise(latency([100] * 20 + [105] * 20 + [112] * 20, other), spec()) == []
+    assert checks.noise(latency([100] * 20 + [105] * 20 + [112] * 20, other).processes_ns, spec()) == []
 
 
 def test_who_measured_for_long_already_is_not_told_to_measure_longer() -> None:
-    found = checks.noise(latency([100, 120] * 50, [200] * 100), spec(min_time_s=60.0))
+    found = checks.noise(latency([100, 120] * 50, [200] * 100).processes_ns, spec(min_time_s=60.0))
     assert len(found) == 1
     assert all(one.endswith("measure on a quieter machine") for one in found)
 

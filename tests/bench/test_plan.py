@@ -68,11 +68,11 @@ def test_models_multiply_too(four: str) -> None:
 
 @pytest.mark.parametrize("effort", [QUICK, USUAL, FULL])
 def test_every_cell_carries_the_options(effort: Effort) -> None:
-    (found,) = plan(Ask(models=("bag",), backends=("onnxruntime",), threads=(3,), effort=effort, seed=7, allow_code=True, timeout_s=9, profile="desk")).cells
+    (found,) = plan(Ask(models=("bag",), backends=("onnxruntime",), threads=(3,), effort=effort, seed=7, allow_code=True, timeout_s=99, profile="desk")).cells
     assert found == Spec(
         model="bag", format="onnx", precision="fp32", backend="onnxruntime", threads=3, profile="desk", seed=7, examples=effort.examples,
         processes=effort.processes, max_processes=effort.max_processes, min_runs=effort.min_runs, min_time_s=effort.min_time_s,
-        warm_up_cap_s=effort.warm_up_cap_s, allow_code=True, timeout_s=9,
+        warm_up_cap_s=effort.warm_up_cap_s, allow_code=True, timeout_s=99,
     )
 
 
@@ -177,3 +177,29 @@ def test_the_seed_draws_the_examples() -> None:
     first, again, other = (plan(Ask(models=("bag",), effort=effort, seed=seed)).models["bag"].labelled.texts for seed in (1, 1, 2))
     assert len(first) == 20
     assert first == again != other
+
+
+# scenarios
+
+
+def scenario(*names: str, **more: object) -> list[Spec]:
+    return plan(Ask(models=("bag",), backends=("onnxruntime",), scenarios=names, **more)).cells  # type: ignore[arg-type]
+
+
+def test_every_scenario_is_a_cell_with_its_own_passes_batch_and_processes() -> None:
+    stream, many, cold = scenario("single-stream", "multi-stream", "cold-start")
+    assert (stream.passes, stream.batch, stream.processes) == (("accuracy", "latency", "memory", "cold"), 1, USUAL.processes)
+    assert (many.scenario, many.passes, many.batch) == ("multi-stream", ("accuracy", "latency", "cold"), 8)
+    assert (cold.passes, cold.processes, cold.max_processes) == (("accuracy", "drop", "cold"), 10, 20)
+
+
+def test_what_is_asked_beyond_the_scenario_counts() -> None:
+    (found,) = scenario("multi-stream", options={"batch": 4}, energy=True)
+    assert (found.batch, found.passes[-1]) == (4, "energy")
+
+
+def test_a_scenario_that_does_not_exist_or_does_not_fit_is_one_clear_error() -> None:
+    with pytest.raises(UsageError, match="there is no scenario 'sever'; there are .* Did you mean 'server'?"):
+        scenario("sever")
+    with pytest.raises(UsageError, match="a rate and a bound are for the scenario 'server'"):
+        scenario("offline", options={"rate_hz": 5.0})
