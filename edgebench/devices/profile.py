@@ -10,14 +10,16 @@ from pathlib import Path
 import msgspec
 
 from edgebench import toml
-from edgebench.errors import CardError
+from edgebench.bench.budgets import Budget
+from edgebench.errors import CardError, UsageError
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One device, or one kind of device. What is null is not known, or is found on the device itself.
 
-    `threads` are the counts a sweep takes unless told otherwise. `limits` and `budgets` are named numbers in base units,
-    e.g. `throttle_temp_c`, `latency_p90_ns`: where the device changes its behaviour, and what its user can bear.
+    `threads` are the counts a sweep takes unless told otherwise. `limits` are named numbers in base units, e.g.
+    `throttle_temp_c`: where the device changes its behaviour. `budgets` are what its user can bear, as
+    `edgebench.bench.budgets` reads them: `["p90 <= 50 ms", "peak <= 200 MB"]`.
     """
 
     schema: int
@@ -30,7 +32,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     isa: str | None = None
     engines_expected: tuple[str, ...] = ()
     limits: dict[str, float] = {}
-    budgets: dict[str, float] = {}
+    budgets: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()  # where the facts come from
 
 
@@ -41,4 +43,9 @@ def read(path: Path) -> Profile:
         raise CardError(f"{path}: schema is {profile.schema}, this edgebench reads schema 1; update edgebench")
     if not profile.threads or min(profile.threads) < 1:
         raise CardError(f"{path}: threads is {list(profile.threads)}; expected counts of 1 or more")
+    for text in profile.budgets:
+        try:
+            Budget.parse(text)
+        except UsageError as error:
+            raise CardError(f"{path}: {error}") from error
     return profile

@@ -10,7 +10,7 @@ import pytest
 
 from edgebench.cli import status
 
-PHONE = 'schema = 1\nname = "phone"\nabout = "a phone"\nreach = "local"\nthreads = [1, 4]\n[budgets]\nlatency_p90_ns = 5_000_000\n'
+PHONE = 'schema = 1\nname = "phone"\nabout = "a phone"\nreach = "local"\nthreads = [1, 4]\nbudgets = ["p90 <= 5 ms", "peak <= 80 MB"]\n'
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_show_says_what_the_profile_says_and_nothing_of_this_machine(capsys: pyt
         "phone: a phone\n"
         "reach                  local\n"
         "threads                1, 4\n"
-        "budgets                latency_p90_ns 5000000.0\n"
+        "budgets                p90 <= 5 ms, peak <= 80 MB\n"
     )
 
 

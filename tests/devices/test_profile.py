@@ -39,7 +39,20 @@ def test_a_shipped_profile_bears_its_files_name_and_can_be_reached(path: Path) -
 
 def test_what_is_not_said_is_not_known(tmp_path: Path) -> None:
     found = profiles.read(written(tmp_path, LEAST))
-    assert (found.cores, found.isa, found.memory_bytes, found.budgets) == (None, None, (), {})
+    assert (found.cores, found.isa, found.memory_bytes, found.budgets) == (None, None, (), ())
+
+
+def test_budgets_are_written_as_everywhere_else(tmp_path: Path) -> None:
+    found = profiles.read(written(tmp_path, f'{LEAST}budgets = ["p90 <= 50 ms", "peak <= 200 MB"]\n'))
+    assert found.budgets == ("p90 <= 50 ms", "peak <= 200 MB")
+
+
+def test_a_budget_that_is_none_is_found_when_the_profile_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path, f'{LEAST}budgets = ["peek <= 200 MB"]\n')
+    with pytest.raises(CardError) as said:
+        profiles.read(path)
+    assert str(said.value).startswith(f"{path}: budget 'peek <= 200 MB': there is no metric 'peek'; there are median, p90, ")
+    assert str(said.value).endswith(" Did you mean 'peak'?")
 
 
 def test_an_unknown_key_names_the_file_the_key_and_the_one_meant(tmp_path: Path) -> None:
