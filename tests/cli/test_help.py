@@ -12,6 +12,34 @@ from edgebench import __version__
 from edgebench.cli import COMMANDS, group, status
 
 EDGEBENCH = """\
+Usage: edgebench [OPTIONS] [COMMAND] [ARGS]...
+
+  Run compressed models on small devices, and measure what each one costs and
+  loses there.
+
+Options:
+  --version   Show the version and exit.
+  -h, --help  Show this message and exit.
+
+Commands:
+  bench    Measure time, memory and accuracy of models in every engine here.
+  devices  List the device profiles, or show one.
+  doctor   Say what works here, what makes times noisy, and what helps.
+  export   Write a trained model as files of every engine, with a card.
+  models   List, show, verify or add models.
+  predict  Ask a model about texts or files.
+  train    Run a recipe: distil a small model.
+
+  Exit status:
+    0    all is well
+    1    something failed; every other result stands
+    2    wrong usage
+    3    not supported or not installed here
+    4    with --strict: a result is noisy or invalid
+    130  interrupted
+"""
+
+BENCH = """\
 Usage: edgebench bench [OPTIONS] [MODEL]...
 
   Measure time, memory and accuracy of MODELs in every engine and precision on
@@ -70,52 +98,6 @@ Options:
   --timeout FLOAT RANGE           Seconds for each pass of a cell. Default:
                                   300, with --full 1800.  [x>0]
   -h, --help                      Show this message and exit.
-
-  Exit status:
-    0    every cell was measured, or says why it cannot be
-    1    a cell failed; the others stand
-    2    wrong usage
-    3    nothing could be measured here
-    4    with --strict: a cell is noisy or invalid
-    130  interrupted; the records so far are in the file
-"""
-
-BENCH = """\
-Usage: edgebench bench [OPTIONS] [MODEL]...
-
-  Measure time, memory and accuracy of MODELs in every engine and precision on
-  this machine.
-
-  Each cell runs in fresh processes. A cell that is less accurate than its
-  card allows is invalid, however fast it is.
-
-Options:
-  -b, --backend A,B           Engines to try. Default: all that are installed.
-  -p, --precision A,B         Precisions to try. Default: all the model has.
-  -t, --threads 1,2           Threads within one call. Default: the device
-                              profile's, 1.
-  -l, --length 32,128         Cut or join real inputs to so many tokens.
-                              Default: as they are.
-  --quick                     One process a cell, 1 s of timing, 256 examples.
-  --full                      Five processes a cell, each 60 s and 1024 calls,
-                              every example.
-  --format table|json|csv|md  What to print; json is every record, a line
-                              each.  [default: table]
-  -o, --output FILE           Append the records here. Default: results/<UTC
-                              time>.jsonl.
-  --data DIRECTORY            Look for labelled data in this folder first.
-  --fetch                     Download the model's labelled set once, if it is
-                              not here.
-  --examples INTEGER RANGE    Labelled examples to judge accuracy by.  [x>=1]
-  --seed INTEGER              Draws inputs, examples and the order of cells.
-                              [default: 0]
-  --allow-code                Open TorchScript files, which are programs, of
-                              cards that are not bundled.
-  --dry-run                   Say what would be measured, and stop.
-  --strict                    Exit 4 if a cell is noisy or invalid.
-  --timeout FLOAT RANGE       Seconds for each pass of a cell. Default: 300,
-                              with --full 1800.  [x>0]
-  -h, --help                  Show this message and exit.
 
   Exit status:
     0    every cell was measured, or says why it cannot be
