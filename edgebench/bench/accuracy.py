@@ -24,6 +24,6 @@ def measure(job: Job) -> Answer:
         accuracy = Accuracy(
             metric=metric.name, value=metric.value, low=metric.low, high=metric.high, interval=metric.interval, n=metric.n,
             dataset=job.expected.dataset, dataset_sha256=job.expected.sha256, dataset_source=job.expected.source,
-            predictions=pipe.task.labels(predictions), probabilities=probabilities,
+            predictions=pipe.task.labels(predictions), probabilities=probabilities, references=job.expected.labels,
         )
         return Answer(accuracy=accuracy, **subject.facts(pipe))

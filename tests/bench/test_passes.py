@@ -46,9 +46,10 @@ def test_accuracy_is_the_share_of_right_answers_on_the_named_set() -> None:
     assert (found.dataset, found.dataset_sha256, found.dataset_source) == ("four", "ab12", "made in a test")
 
 
-def test_accuracy_keeps_every_answer_and_probability() -> None:
+def test_accuracy_keeps_every_answer_its_probability_and_what_was_right() -> None:
     found = answer("accuracy", expected=LABELS).accuracy
     assert found is not None
+    assert found.references == LABELS.labels
     assert found.predictions == ["positive", "negative", "negative", "positive"]
     assert found.probabilities == [pytest.approx([sigmoid(-x), sigmoid(x)], abs=1e-6) for x in (2, -2, -1, 1)]
 
