@@ -81,6 +81,7 @@ class Plan:
     rows: list[Record]
     models: dict[str, Model]
     seed: int
+    alternate: bool = False  # two cells take turns A B, B A, A B, ...; otherwise each round's order is drawn
 
 
 def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True) -> Plan:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
 from random import Random
 from typing import Any
 
@@ -99,9 +100,12 @@ class Sweep:
         return list(missing.values())
 
     def _timed(self) -> None:
-        random = Random(self._plan.seed)
+        random, turns = Random(self._plan.seed), cycle([1, -1])
         while cells := [cell for cell in self._cells if cell.is_open]:
-            random.shuffle(cells)
+            if self._plan.alternate:
+                cells = cells[:: next(turns)]
+            else:
+                random.shuffle(cells)
             for cell in cells:
                 self._roof(cell)
                 if cell.turns:

@@ -83,7 +83,7 @@ def sweep(bag_of_words: Path) -> Callable[..., list[Record]]:
     def run(machine: Machine, *specs: Spec, at_once: int = 1, reference: Spec | None = REFERENCE, **more: Any) -> list[Record]:
         card = msgspec.structs.replace(cards.read(bag_of_words), **more.pop("card", {}))
         labelled = more.pop("labelled", LABELLED)
-        plan = Plan(list(specs), more.pop("rows", []), {"bag": Model(card, reference, labelled)}, more.pop("seed", 0))
+        plan = Plan(list(specs), more.pop("rows", []), {"bag": Model(card, reference, labelled)}, more.pop("seed", 0), more.pop("alternate", False))
         host = {"cpu": "a cpu"}
         return Sweep(plan, machine.execute, host=host, keep=machine.kept.append, tell=machine.told.append, at_once=at_once, **more).run()
 
@@ -189,6 +189,12 @@ def test_no_more_processes_once_the_interval_is_narrow(sweep: Callable[..., list
     calm = [Answer(latency=latency(*[time] * 20), cold=COLD) for time in (100, 110, *[105] * 20)]
     (found,) = sweep(Machine(a_latency=calm), cell("a", processes=2, max_processes=20))
     assert 2 < len(found.cold) < 20
+
+
+def test_two_cells_that_alternate_begin_in_turn(sweep: Callable[..., list[Record]]) -> None:
+    machine = Machine()
+    sweep(machine, cell("a", processes=4), cell("b", processes=4), alternate=True)
+    assert "".join(machine.order("latency")) == "abbaabba"
 
 
 def test_before_each_cold_start_the_files_are_dropped(sweep: Callable[..., list[Record]]) -> None:
