@@ -7,14 +7,15 @@ from statistics import median
 
 from edgebench.bench import stats
 from edgebench.models.card import Score, Tolerance
-from edgebench.record import Accuracy, Latency, Parity, Spec
-from edgebench.units import duration_text, percent_text
+from edgebench.record import Accuracy, Latency, Memory, Parity, Spec
+from edgebench.units import bytes_text, duration_text, percent_text
 
 INTERVAL = 0.03  # half of the interval over processes, relative to its middle: measured again, a cell should be within 3 %
 ONE_PROCESS = 0.05  # the same of the calls of one process alone, which know nothing of other processes
 DRIFT = 0.10
 LONG_S = 10.0  # longer than this, --full is no advice any more
 STALLED = 0.20
+LEAK_RUNS, LEAK_BYTES = 50, 512  # fewer answers, or a growth of less for each, are not called a leak
 FEW = 500  # with fewer examples a point of accuracy is a handful of them
 
 
@@ -89,6 +90,18 @@ def remarks(spec: Spec, latency: Latency | None, stalled: float | None, host: di
     if latency and isinstance(resolution, float) and median(latency.samples_ns) < 100 * resolution:
         notes.append(f"a call takes less than 100 steps of the clock ({duration_text(resolution)} each)")
     return notes
+
+
+def leak(memory: Memory) -> list[str]:
+    """What to say of memory that grows with every answer; arenas that grow at first are left out with the first third."""
+    settled = memory.series_bytes[len(memory.series_bytes) // 3 :]
+    if len(settled) < LEAK_RUNS:
+        return []
+    found = stats.slope(settled)
+    if found.low < LEAK_BYTES:
+        return []
+    grows = f"{bytes_text(found.per_run)} an answer (95 %: {bytes_text(found.low)} to {bytes_text(found.high)}, over {len(settled)} answers)"
+    return [f"memory grows by {grows}: the engine or the task leaks, or caches each input; measure more answers to know which"]
 
 
 def _what_helps(n: int, asked: int | None) -> str:

@@ -54,6 +54,15 @@ class Interval:
         return (self.high - self.low) / (2 * self.value) if self.value else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """How much a series grows from one sample to the next, with its 95 % interval."""
+
+    per_run: float
+    low: float
+    high: float
+
+
 def summary(samples: Sequence[float]) -> Summary:
     """Everything a report says of a series of at least one sample."""
     low, high = median_interval(samples)
@@ -156,6 +165,20 @@ def _incomplete_beta(x: float, a: float, b: float) -> float:
         if step and abs(1 - c * d) < 1e-15:
             break
     return front * (value - 1)
+
+
+def slope(series: Sequence[float]) -> Slope:
+    """The median of the slopes between every two of at least three samples, and Sen's interval of it.
+
+    H. Theil, "A rank-invariant method of linear and polynomial regression analysis", 1950; P. K. Sen, "Estimates of the
+    regression coefficient based on Kendall's tau", J. Am. Stat. Assoc. 63 (1968) 1379-1389. A step that comes once, as an
+    arena that grows, moves few of the pairs far; a line through the means would tilt.
+    """
+    n = len(series)
+    slopes = sorted((series[later] - series[first]) / (later - first) for first in range(n) for later in range(first + 1, n))
+    reach = 1.959963984540054 * math.sqrt(n * (n - 1) * (2 * n + 5) / 18)  # of Kendall's S without ties
+    low = max(math.floor((len(slopes) - reach) / 2), 0)
+    return Slope(median(slopes), slopes[low], slopes[len(slopes) - 1 - low])
 
 
 def variation(samples: Sequence[float]) -> float | None:

@@ -29,13 +29,15 @@ def record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, Any
         notes = [*notes, f"{model.labelled.name}: {model.labelled.note}"]
     engine = answers[-1].engine if answers else {}
     notes = notes + checks.remarks(cell.spec, latency, _stalled(cell.timed), host, engine)
+    memory = next((one.memory for one in cell.of("memory")), None)
+    notes = notes + (checks.leak(memory) if memory else [])
     times = latency.processes_ns if latency else cell.series
     outcome, verdict, reasons = _judged(cell, faults, checks.noise(times, cell.spec) if times else [])
     return Record(
         spec=cell.spec, outcome=outcome, verdict=verdict, reasons=reasons, notes=notes,
         latency=latency, cold=[one.cold for one in cell.timed if one.cold], cooling=[one.cooling for one in cell.timed if one.cooling],
         throughput=cell.throughput, sustained=cell.sustained,
-        memory=next((one.memory for one in cell.of("memory")), None), energy=next((one.energy for one in cell.of("energy")), None),
+        memory=memory, energy=next((one.energy for one in cell.of("energy")), None),
         roof=cell.roof, work=next((one.work for one in cell.of("work")), None), accuracy=cell.accuracy, parity=parity,
         engine=engine, artifact=answers[-1].artifact if answers else {},
         host={**host, "before": [one.before for one in cell.timed], "after": [one.after for one in cell.timed]}, started_at=cell.started_at, id=new_id(),

@@ -8,7 +8,7 @@ import pytest
 
 from edgebench.bench import checks
 from edgebench.models.card import Score, Tolerance
-from edgebench.record import Accuracy, Latency, Parity, Spec
+from edgebench.record import Accuracy, Latency, Memory, Parity, Spec
 
 
 def spec(**options: Any) -> Spec:
@@ -214,3 +214,25 @@ def test_an_engine_that_used_other_threads_is_remarked() -> None:
 
 def test_a_call_too_short_for_the_clock_is_remarked() -> None:
     assert remarks(latency=latency([99] * 9), host={"clock_resolution_ns": 1.0}) == ["a call takes less than 100 steps of the clock (1.00 ns each)"]
+
+
+# memory that grows
+
+
+def held(*series: int) -> Memory:
+    return Memory(baseline_bytes=1, loaded_bytes=2, first_answer_bytes=3, peak_bytes=4, runs=len(series), method="VmHWM", series_bytes=list(series))
+
+
+def test_memory_that_grows_with_every_answer_is_told_with_its_interval() -> None:
+    (found,) = checks.leak(held(*(50_000_000 + 4096 * place for place in range(150))))
+    assert found.startswith("memory grows by 4.10 kB an answer (95 %: 4.10 kB to 4.10 kB, over 100 answers): the engine or the task leaks")
+
+
+@pytest.mark.parametrize(
+    "series",
+    [[50] * 150, [100_000 * one for one in range(50)] + [5_000_000] * 100, [50 + 10 * one for one in range(150)], [4096 * one for one in range(60)]],
+    ids=["level", "grows at first", "grows by little", "too few answers"],
+)
+def test_other_memory_is_not_called_a_leak(series: list[int]) -> None:
+    assert checks.leak(held(*series)) == []
+

@@ -119,3 +119,27 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
         hits += found.low <= 100 <= found.high
     assert 930 <= hits <= 970
 
+
+# slopes
+
+
+def test_the_slope_of_a_line_is_its_own() -> None:
+    assert stats.slope([5.0 + 3 * place for place in range(50)]) == stats.Slope(3, 3, 3)
+
+
+def test_one_outlier_and_one_step_do_not_tilt_a_level_series() -> None:
+    assert stats.slope([100.0] * 60 + [900.0] + [100.0] * 60) == stats.Slope(0, 0, 0)
+    assert stats.slope([100.0] * 10 + [180.0] * 110) == stats.Slope(0, 0, 0)
+
+
+def test_a_staircase_rises_by_its_mean_step() -> None:
+    found = stats.slope([4096.0 * (place // 4) for place in range(120)])
+    assert found.low <= 1024 <= found.high
+    assert found.low > 900
+
+
+def test_sens_interval_holds_the_slope_about_as_often_as_it_says() -> None:
+    random = Random(7)
+    found = [stats.slope([0.5 * place + random.gauss(0, 10) for place in range(30)]) for _ in range(300)]
+    assert 0.92 <= sum(one.low <= 0.5 <= one.high for one in found) / 300 <= 0.98
+
