@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
 def commands() -> list[list[str]]:
     """Every call of edgebench in a console block, as its arguments."""
     calls = [call.strip() for block in blocks("console") for line in block.splitlines() for call in line.split("&&")]
-    words = [shlex.split(call.split("<")[0]) for call in calls]
+    words = [shlex.split(call.split(" < ")[0]) for call in calls]
     return [one[1:] for one in words if one and one[0].rsplit("/")[-1] == "edgebench"]
 
 

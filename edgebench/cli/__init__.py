@@ -35,6 +35,7 @@ Exit status:
   2    wrong usage
   3    not supported or not installed here
   4    with --strict: a result is noisy or invalid
+  5    a budget is broken
   130  interrupted"""
 
 

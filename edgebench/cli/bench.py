@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench.cli.options import Counts, Duration, Names
+from edgebench.units import plain
 
 if TYPE_CHECKING:
     from edgebench.bench.plan import Ask
@@ -27,6 +28,7 @@ Exit status:
   2    wrong usage
   3    nothing could be measured here
   4    with --strict: a cell is noisy or invalid
+  5    a budget is broken
   130  interrupted; the records so far are in the file"""
 
 
@@ -45,6 +47,7 @@ Exit status:
 @click.option("--rules", type=click.Choice(["edgebench", "mlperf", "loadgen"]), help="mlperf: LoadGen's least counts and 600 s; loadgen: driven by it.")
 @click.option("--energy", is_flag=True, help="Measure energy too, where the machine has a meter.")
 @click.option("--meter", type=click.Path(exists=True, dir_okay=False), help="A CSV file that an external power meter writes; see docs/energy.md.")
+@click.option("--budget", "budgets", multiple=True, metavar="'P90 <= 50 MS'", help="A limit that each cell must keep; may be given several times.")
 @click.option("--quick", is_flag=True, help="Three processes a cell, each 0.3 s of timing; 256 examples.")
 @click.option("--full", is_flag=True, help="Five processes a cell or more, each 60 s and 1024 calls; every example.")
 @click.option("--format", "form", default="table", show_default=True, metavar="table|json|csv|md", help="What to print; json is every record, a line each.")
@@ -61,19 +64,21 @@ Exit status:
 @click.pass_context
 def command(
     context: click.Context, /, models: tuple[str, ...], form: str, output: Path | None, data: Path | None, fetch: bool, dry_run: bool, strict: bool,
-    resume: bool, **asked: Any,
+    resume: bool, budgets: tuple[str, ...], **asked: Any,
 ) -> None:
     """Measure time, memory and accuracy of MODELs in every engine and precision on this machine.
 
     Each cell runs in fresh processes. A cell that is less accurate than its card allows is invalid, however fast it is.
     """
     from edgebench import catalog, plugins
+    from edgebench.bench.budgets import Budget, all_broken
     from edgebench.bench.plan import plan
     from edgebench.cli.sweep import measure, new_file, outline, status
     from edgebench.devices import profile as profiles
 
     render = plugins.get("reports", form)
     profile = profiles.read(catalog.find("devices", "host"))
+    limits = [Budget.parse(text) for text in (*profile.budgets, *budgets)]
     sweep = plan(_ask(models, profile.threads, **asked), folder=data, offline=not fetch)
     if dry_run:
         click.echo(outline(sweep), nl=False)
@@ -84,7 +89,10 @@ def command(
     records = measure(sweep, plugins.get("devices", profile.reach)(profile), output, resume=resume)
     click.echo(render(records, **_terminal()) if form == "table" else render(records), nl=False)
     click.echo(f"records: {output}", err=True)
-    context.exit(status(records, strict))
+    over = all_broken(records, limits)
+    for sentence in over:
+        click.echo(f"budget: {plain(sentence)}", err=True)
+    context.exit(status(records, strict) or (5 if over else 0))
 
 
 def _ask(

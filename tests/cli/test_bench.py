@@ -165,6 +165,18 @@ def test_strict_makes_the_status_4_where_a_cell_is_invalid(trio: Path) -> None:
     assert "no cell is valid, so none is called the fastest" in out
 
 
+def test_a_broken_budget_is_status_5_and_said_on_stderr(trio: Path) -> None:
+    asked = ("--backend", "onnxruntime", "--precision", "fp32", "-o", "out/budget.jsonl", "--budget")
+    out, err = (broken := start(trio, *asked, "p90 <= 1 ns", "--budget", "accuracy >= 0.5")).communicate(timeout=60)
+    assert broken.returncode == 5
+    (said,) = [line for line in err.splitlines() if line.startswith("budget: ")]
+    assert said.startswith("budget: trio onnxruntime fp32 1 thread: p90 is ")
+    assert out.startswith("trio, 1 thread")
+    kept = start(trio, *asked, "accuracy >= 0.5")
+    kept.communicate(timeout=60)
+    assert kept.returncode == 0
+
+
 def test_interrupted_it_says_how_many_records_are_kept(trio: Path) -> None:
     process = start(trio, "--backend", "tflite,onnxruntime", "-o", "out/cut.jsonl")
     assert process.stderr is not None
@@ -228,6 +240,9 @@ def test_dry_run_says_what_would_be_measured_and_measures_nothing(capsys: pytest
         (["trio", "-p", "int9"], "there is no precision 'int9' in trio; there are fp32, int4, int8. Did you mean 'int8'?"),
         (["trio", "--format", "josn"], "there is no report 'josn'; there are csv, json, md, table. Did you mean 'json'?"),
         (["trio", "--quick", "--full"], "--quick and --full exclude each other; give one of them"),
+        (["trio", "--budget", "peek <= 5 MB"], "Did you mean 'peak'?"),
+        (["trio", "--bound", "50"], "'50' is no length of time; give a number and its unit, e.g. 50ms"),
+        (["trio", "-s", "sever"], "Did you mean 'server'?"),
         (["trio", "-t", "1,0"], "'1,0' is no list of numbers from 1 on; give e.g. 1,2"),
         (["trio", "-b", "tflite,"], "'tflite,' has an empty name; give names with commas between"),
     ],

@@ -36,6 +36,7 @@ Commands:
     2    wrong usage
     3    not supported or not installed here
     4    with --strict: a result is noisy or invalid
+    5    a budget is broken
     130  interrupted
 """
 
@@ -73,6 +74,8 @@ Options:
                                   meter.
   --meter FILE                    A CSV file that an external power meter
                                   writes; see docs/energy.md.
+  --budget 'P90 <= 50 MS'         A limit that each cell must keep; may be
+                                  given several times.
   --quick                         Three processes a cell, each 0.3 s of
                                   timing; 256 examples.
   --full                          Five processes a cell or more, each 60 s and
@@ -105,6 +108,7 @@ Options:
     2    wrong usage
     3    nothing could be measured here
     4    with --strict: a cell is noisy or invalid
+    5    a budget is broken
     130  interrupted; the records so far are in the file
 """
 
