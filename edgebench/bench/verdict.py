@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -31,7 +32,9 @@ def record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, Any
     notes = notes + checks.remarks(cell.spec, latency, _stalled(cell.timed), host, engine)
     memory = next((one.memory for one in cell.of("memory")), None)
     notes = notes + (checks.leak(memory) if memory else [])
-    times = latency.processes_ns if latency else cell.series
+    times: Sequence[Sequence[float]] = latency.processes_ns if latency and not cell.throughput else cell.series
+    if cell.throughput:
+        times = [[1e9 / rate for rate in rates] for rates in times]  # a rate as the time of one answer
     outcome, verdict, reasons = _judged(cell, faults, checks.noise(times, cell.spec) if times else [])
     return Record(
         spec=cell.spec, outcome=outcome, verdict=verdict, reasons=reasons, notes=notes,

@@ -17,7 +17,7 @@ from edgebench.errors import EdgebenchError, EngineError, MissingError, WorkerEr
 from edgebench.models import card as cards
 from edgebench.models.card import Score, Tolerance
 from edgebench.models.data import Labelled
-from edgebench.record import Accuracy, Cold, Latency, Memory, Record, Roof, Spec
+from edgebench.record import Accuracy, Cold, Latency, Memory, Record, Roof, Spec, Throughput
 
 TEXTS = ("good", "bad", "fine", "dull")
 LABELLED = Labelled(TEXTS, (1, 0, 1, 0), ("negative", "positive"), "four", "dev", "made in a test", "ab12", "MIT", "")
@@ -327,6 +327,14 @@ def test_a_time_that_is_not_to_be_relied_on_makes_a_noisy_record(sweep: Callable
     (found,) = sweep(Machine(one_latency=Answer(latency=latency(*[100, 200] * 30), cold=COLD)), cell())
     assert (found.outcome, found.verdict) == ("ok", "noisy")
     assert "the median of one process lies anywhere from 100 ns to 200 ns" in found.reasons[0]
+
+
+@pytest.mark.parametrize(("rates", "verdict"), [((500.0, 501.0, 502.0), "valid"), ((500.0, 600.0, 700.0), "noisy")])
+def test_a_server_is_judged_by_its_rates_and_not_by_its_queries(rates: tuple[float, ...], verdict: str, sweep: Callable[..., list[Record]]) -> None:
+    restless = latency(*[100, 900] * 30)
+    answers = [Answer(latency=restless, cold=COLD, throughput=Throughput(per_s=[rate])) for rate in rates]
+    (found,) = sweep(Machine(one_latency=answers), cell(processes=3, scenario="server"))
+    assert (found.verdict, found.throughput) == (verdict, Throughput(per_s=list(rates)))
 
 
 def test_a_wrong_answer_outweighs_a_restless_one_and_both_are_told(sweep: Callable[..., list[Record]]) -> None:
