@@ -41,7 +41,7 @@ class Effort:
 
 # Processes differ more than the calls within one, so that many short ones tell more than a few long ones in the same time.
 QUICK = Effort(processes=3, max_processes=3, min_runs=20, min_time_s=0.3, warm_up_cap_s=1.0, examples=256)
-USUAL = Effort(processes=3, max_processes=8, min_runs=50, min_time_s=1.0, warm_up_cap_s=3.0, examples=872)
+USUAL = Effort(processes=3, max_processes=6, min_runs=50, min_time_s=1.0, warm_up_cap_s=3.0, examples=872)
 FULL = Effort(processes=5, max_processes=10, min_runs=1024, min_time_s=60.0, warm_up_cap_s=10.0, examples=None)
 
 
