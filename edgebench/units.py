@@ -57,14 +57,19 @@ def celsius_text(degrees: float) -> str:
     return f"{degrees:.1f} °C"
 
 
-def percent_text(share: float) -> str:
-    """A share of 1 with one decimal: 0.9117 is "91.2 %"."""
-    return f"{100 * share:.1f} %"
+def percent_text(share: float, *, signed: bool = False) -> str:
+    """A share of 1 with one decimal: 0.9117 is "91.2 %", `signed` "+91.2 %"."""
+    return f"{_tenths(100 * share, signed)} %"
 
 
-def points_text(share: float) -> str:
+def points_text(share: float, *, signed: bool = False) -> str:
     """A difference of two shares in points of a hundred, one decimal: -0.021 is "-2.1 points"."""
-    return f"{100 * share:.1f} points"
+    return f"{_tenths(100 * share, signed)} points"
+
+
+def factor_text(ratio: float) -> str:
+    """How many times, to the thousandth below 10: "0.998", "1.213", "12.3"."""
+    return f"{ratio:.3f}" if ratio < 9.9995 else three_digits(ratio)
 
 
 def joules_text(joules: float) -> str:
@@ -96,6 +101,12 @@ def three_digits(number: float) -> str:
     """The number with three significant digits, or all before the point where there are more."""
     size = abs(number)
     return f"{number:.2f}" if size < 9.995 else f"{number:.1f}" if size < 99.95 else f"{number:.0f}"
+
+
+def _tenths(number: float, signed: bool) -> str:
+    """One decimal, and never a minus before nothing."""
+    rounded = round(number, 1) or 0.0
+    return f"{rounded:+.1f}" if signed and rounded else f"{rounded:.1f}"
 
 
 def _scaled(number: float, units: tuple[tuple[str, float], ...]) -> str:

@@ -124,7 +124,7 @@ def test_bench_sees_the_contracts_of_backends_and_tasks_only() -> None:
 
 def test_reports_see_records_units_statistics_and_budgets_only() -> None:
     seen = {one for module in MODULES if part(module) == "reports" for one in ours(module) if part(one) != "reports"}
-    assert seen <= {"edgebench.record", "edgebench.units", "edgebench.bench.stats", "edgebench.bench.budgets"}
+    assert seen <= {"edgebench.record", "edgebench.units", "edgebench.bench.stats", "edgebench.bench.ratio", "edgebench.bench.budgets"}
 
 
 def test_only_the_command_line_imports_training() -> None:

@@ -15,6 +15,7 @@ from edgebench.units import (
     clock_text,
     duration_ns,
     duration_text,
+    factor_text,
     hertz_text,
     percent_text,
     points_text,
@@ -126,5 +127,17 @@ def test_a_quantity_as_text_is_read_back_to_three_digits(kind: str, number: floa
     assert quantity(quantity_text(number, kind), kind) == pytest.approx(number, rel=0.006, abs={"share": 0.0006, "size": 0.6}.get(kind, 0.006))
 
 
+@pytest.mark.parametrize(("ratio", "text"), [(0.9981, "0.998"), (1, "1.000"), (9.9994, "9.999"), (9.9996, "10.0"), (123.4, "123")])
+def test_how_many_times(ratio: float, text: str) -> None:
+    assert factor_text(ratio) == text
+
+
 def test_a_difference_of_shares_is_told_in_points() -> None:
     assert points_text(-0.0214) == "-2.1 points"
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0214, "+2.1 %"), (-0.0214, "-2.1 %"), (0.0004, "0.0 %"), (-0.0004, "0.0 %")])
+def test_a_change_has_a_sign_unless_it_is_nothing(share: float, text: str) -> None:
+    assert percent_text(share, signed=True) == text
+    assert points_text(share, signed=True) == text.replace("%", "points")
+    assert percent_text(share) == text.removeprefix("+")

@@ -20,6 +20,7 @@ from edgebench.units import plain
 # name -> (module with an object `command`, its line in the help), sorted
 COMMANDS: dict[str, tuple[str, str]] = {
     "bench": ("edgebench.cli.bench", "Measure time, memory and accuracy of models in every engine here."),
+    "compare": ("edgebench.cli.compare", "Say whether one of two is faster, and what it gives and takes."),
     "devices": ("edgebench.cli.devices", "List the device profiles, or show one."),
     "doctor": ("edgebench.cli.doctor", "Say what works here, what makes times noisy, and what helps."),
     "export": ("edgebench.cli.export", "Write a trained model as files of every engine, with a card."),

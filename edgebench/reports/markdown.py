@@ -15,20 +15,21 @@ def render(records: Sequence[Record]) -> str:
     if not records:
         return "nothing was measured\n"
     shown, winners = columns(records), {id(one) for one in fastest(records)}
-    lines = [f"{_safe(line)}\n" for line in title(records)]
-    lines.append(_row([one.name for one in shown]))
-    lines.append(_row(["---:" if one.right else "---" for one in shown]))
+    lines = [f"{safe(line)}\n" for line in title(records)]
+    lines.append(row([one.name for one in shown]))
+    lines.append(row(["---:" if one.right else "---" for one in shown]))
     for record in records:
-        texts = [_safe(one.text(record)) for one in shown]
-        lines.append(_row([f"**{text}**" for text in texts] if id(record) in winners else texts))
-    return "\n".join(lines) + "\n\n" + "".join(f"- {_safe(line)}\n" for line in footnotes(records))
+        texts = [safe(one.text(record)) for one in shown]
+        lines.append(row([f"**{text}**" for text in texts] if id(record) in winners else texts))
+    return "\n".join(lines) + "\n\n" + "".join(f"- {safe(line)}\n" for line in footnotes(records))
 
 
-def _row(texts: list[str]) -> str:
+def row(texts: list[str]) -> str:
+    """Of a table, header and rule included."""
     return f"| {' | '.join(texts)} |"
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """No character of a name or reason is taken for Markdown or HTML."""
     text = " ".join(plain(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_~|\[\]]|^[#+=-])", r"\\\1", text)
