@@ -40,12 +40,12 @@ tiny onnxruntime fp32 1 thread
   verdict        valid    valid
 
 tiny onnxruntime int8 1 thread
-                     A        B  B against A
-  median       1.20 ms        –  not compared
-  peak memory  80.4 MB        –  not compared
-  size         14.6 MB        –  not compared
-  accuracy      91.0 %        –  not compared
-  verdict        valid   failed  B: the process was killed by SIGSEGV
+                     A       B  B against A
+  median       1.20 ms       –  not compared
+  peak memory  80.4 MB       –  not compared
+  size         14.6 MB       –  not compared
+  accuracy      91.0 %       –  not compared
+  verdict        valid  failed  B: the process was killed by SIGSEGV
 
 2 cells: 1 no detectable difference, 1 not compared
 time: 95 % interval by Welch's t over processes (n = 4)
