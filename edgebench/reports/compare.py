@@ -53,7 +53,7 @@ def rows(found: Comparison) -> list[tuple[str, str, str, str]]:
     sizes = [bytes_text(record.artifact["size_bytes"]) if "size_bytes" in record.artifact else ABSENT for record in (a, b)]
     right = [percent_text(record.accuracy.value) if record.accuracy else ABSENT for record in (a, b)]
     said = [
-        (_what(b if b.latency or b.throughput else a), *times, _time_words(found)),
+        (_what(b if pairs.series(b) else a), *times, _time_words(found)),
         ("peak memory", *peaks, _memory_words(found)),
         ("size", *sizes, _change(found.size)),
         (b.accuracy.metric if b.accuracy else "accuracy", *right, _accuracy_words(found)),
@@ -135,7 +135,7 @@ def _accuracy_words(found: Comparison) -> str:
         return f"{said}; not tested: the records do not hold what is right of the same examples"
     if found.answers.only_a == found.answers.only_b == 0:
         return f"{said}: both are right about the same examples"
-    split = f"only A is right {found.answers.only_a} times, only B {found.answers.only_b} times, p = {found.answers.p:.2g}"
+    split = f"only A is right on {found.answers.only_a}, only B on {found.answers.only_b}, p = {found.answers.p:.2g}"
     if found.answers.p >= pairs.SIGNIFICANT:
         return f"{said}: no detectable difference ({split})"
     return f"{said}: {'higher' if found.answers.only_b > found.answers.only_a else 'lower'} ({split})"

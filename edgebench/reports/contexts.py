@@ -58,7 +58,7 @@ def differences(a: Record, b: Record) -> list[Difference]:
         if unknown or not fact.alike(mine, theirs):
             first, second = ("is not known" if one is None else fact.text(one) for one in (mine, theirs))
             found.append(Difference(fact.name, first, second, "it may differ" if unknown else fact.means, fact.refuses and not unknown))
-    return sorted(found, key=lambda one: not one.refuses)
+    return found
 
 
 def _host(name: str) -> Callable[[Record], Any]:
@@ -136,7 +136,7 @@ def _near(distance: float) -> Callable[[Any, Any], bool]:
 MACHINE, QUESTION, CLOCK, LIMIT = "another machine", "another question was asked", "the clock may have been another", "less may have been to be had"
 CODE, SYSTEM = "other code may have run", "the system may have worked otherwise"
 
-FACTS = (
+FACTS = (  # what refuses comes first
     Fact("machine", _host("machine"), MACHINE, refuses=True),
     Fact("board", _host("board"), MACHINE, refuses=True),
     Fact("processor", _host("cpu"), MACHINE, refuses=True),

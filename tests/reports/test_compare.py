@@ -21,8 +21,8 @@ B: tiny tflite int8 1 thread
                                  random B's is the slower in 100.0 %
   peak memory  80.4 MB  90.0 MB  +11.9 %: higher
   size         14.6 MB  14.6 MB  0.0 %
-  accuracy      80.0 %   60.0 %  -20.0 points: no detectable difference (only A is right 3 times,
-                                 only B 1 times, p = 0.62)
+  accuracy      80.0 %   60.0 %  -20.0 points: no detectable difference (only A is right on 3, only
+                                 B on 1, p = 0.62)
   verdict        valid    noisy  the time of B is not to be relied on; measure again
 
 time: 95 % interval by Student's t over pairs of processes (n = 2), A and B in turn
@@ -67,7 +67,7 @@ MARKDOWN = r"""**A: tiny onnxruntime int8 1 thread**
 | median | 2.05 ms | 3.07 ms | 1.500 times as long (1.500 to 1.500): slower; of two calls drawn at random B's is the slower in 100.0 % |
 | peak memory | 80.4 MB | 90.0 MB | \+11.9 %: higher |
 | size | 14.6 MB | 14.6 MB | 0.0 % |
-| accuracy | 80.0 % | 60.0 % | \-20.0 points: no detectable difference (only A is right 3 times, only B 1 times, p = 0.62) |
+| accuracy | 80.0 % | 60.0 % | \-20.0 points: no detectable difference (only A is right on 3, only B on 1, p = 0.62) |
 | verdict | valid | noisy | the time of B is not to be relied on; measure again |
 
 - time: 95 % interval by Student's t over pairs of processes (n = 2), A and B in turn
@@ -123,8 +123,8 @@ def test_one_process_each_is_undecided(make: Callable[..., Record]) -> None:
 
 @pytest.mark.parametrize(
     ("b", "said"),
-    [("ppppppppnn", "0.0 points: both are right about the same examples"), ("pppppppppp", "+20.0 points: no detectable difference (only A is right 0 times"),
-     ("nnnnnnnnnn", "-80.0 points: lower (only A is right 8 times, only B 0 times, p = 0.0078)")],
+    [("ppppppppnn", "0.0 points: both are right about the same examples"), ("pppppppppp", "+20.0 points: no detectable difference (only A is right on 0"),
+     ("nnnnnnnnnn", "-80.0 points: lower (only A is right on 8, only B on 0, p = 0.0078)")],
 )
 def test_accuracy_in_words(b: str, said: str, make: Callable[..., Record]) -> None:
     first, second = make("x", "int8", 1, accuracy=answered("ppppppppnn")), make("x", "int8", 1, accuracy=answered(b))

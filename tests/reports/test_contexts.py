@@ -80,7 +80,7 @@ def test_another_labelled_set_forbids_comparing(record: Callable[..., Record]) -
         ({"turbo": False}, "turbo: A on, B off; the clock may have been another"),
         ({"freq_max_hz": 2_400_000_000}, "highest clock: A 3.00 GHz, B 2.40 GHz; the clock may have been another"),
         ({"after": [{"freq_hz": 2_000_000_000, "throttled": False}]}, "clock at the end: A 3.00 GHz, B 2.00 GHz; the clock may have been another"),
-        ({"after": [{"freq_hz": 3_000_000_000, "throttled": True}]}, "throttled: A no, B yes; one side was held back"),
+        ({"after": [{"freq_hz": 3_000_000_000, "throttled": True}, {"throttled": False}]}, "throttled: A no, B yes; one side was held back"),
         ({"before": [{"load_average": 0.1, "temp_c": 51.0}]}, "temperature at the start: A 40.0 °C, B 51.0 °C; the clock may have been another"),
         ({"before": [{"load_average": 2.1, "temp_c": 40.0}]}, "load at the start: A 0.10, B 2.10; other work may have run beside one side"),
         ({"power_source": "battery"}, "power source: A mains, B battery; the clock may have been another"),
