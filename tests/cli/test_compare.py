@@ -70,7 +70,7 @@ def test_with_strict_what_is_not_sure_is_4(b: Record, code: int, files: Files) -
     assert status(["compare", *named]) == (5 if code == 5 else 0)
 
 
-def test_a_cell_that_only_b_could_not_measure_is_1(files: Files) -> None:
+def test_a_cell_that_failed_in_b_is_1(files: Files) -> None:
     failed = cell("onnxruntime", "int8", verdict="failed", reasons=["killed"])
     assert status(["compare", *files([of(2)], [failed])]) == 1
     assert status(["compare", *files([failed], [of(2)])]) == 0
