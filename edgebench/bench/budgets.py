@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Self
 
-from edgebench.bench import stats
+from edgebench.bench import checks, stats
 from edgebench.errors import UsageError, did_you_mean
 from edgebench.record import Record
 from edgebench.units import percent_text, points_text, quantity, quantity_text
@@ -128,6 +128,11 @@ def _throughput(record: Record) -> float | str:
     return median(held) if len(held) == len(rates) else f"in {len(rates) - len(held)} of {len(rates)} processes no rate held"
 
 
+def _leak(record: Record) -> float | str:
+    found = checks.growth(record.memory) if record.memory else None
+    return found.per_run if found else "memory was not read after enough answers"
+
+
 def _energy(record: Record) -> float | str:
     said = next((note for note in record.notes if note.startswith("energy: ")), "energy: it was not measured")
     return found if (found := energy_j(record)) is not None else said.removeprefix("energy: ")
@@ -147,6 +152,7 @@ METRICS: dict[str, Metric] = {
     "throughput": Metric("rate", ">=", _throughput),
     "loaded": Metric("size", "<=", lambda record: record.memory.loaded_bytes if record.memory else "memory was not measured"),
     "peak": Metric("size", "<=", lambda record: record.memory.peak_bytes if record.memory else "memory was not measured"),
+    "leak": Metric("size", "<=", _leak),
     "size": Metric("size", "<=", lambda record: record.artifact.get("size_bytes", "the file's size is not in the record")),
     "accuracy": Metric("share", ">=", lambda record: record.accuracy.value if record.accuracy else "it was not measured", _accuracy_beside),
     "parity": Metric("share", ">=", lambda record: record.parity.agreement if record.parity else "it was not measured"),

@@ -92,15 +92,19 @@ def remarks(spec: Spec, latency: Latency | None, stalled: float | None, host: di
     return notes
 
 
-def leak(memory: Memory) -> list[str]:
-    """What to say of memory that grows with every answer; arenas that grow at first are left out with the first third."""
+def growth(memory: Memory) -> stats.Slope | None:
+    """Bytes that resident memory grows by with every answer, without the first third, in which arenas grow; None of too few answers."""
     settled = memory.series_bytes[len(memory.series_bytes) // 3 :]
-    if len(settled) < LEAK_RUNS:
+    return stats.slope(settled) if len(settled) >= LEAK_RUNS else None
+
+
+def leak(memory: Memory) -> list[str]:
+    """What to say of memory that grows with every answer."""
+    found = growth(memory)
+    if not found or found.low < LEAK_BYTES:
         return []
-    found = stats.slope(settled)
-    if found.low < LEAK_BYTES:
-        return []
-    grows = f"{bytes_text(found.per_run)} an answer (95 %: {bytes_text(found.low)} to {bytes_text(found.high)}, over {len(settled)} answers)"
+    answers = len(memory.series_bytes) - len(memory.series_bytes) // 3
+    grows = f"{bytes_text(found.per_run)} an answer (95 %: {bytes_text(found.low)} to {bytes_text(found.high)}, over {answers} answers)"
     return [f"memory grows by {grows}: the engine or the task leaks, or caches each input; measure more answers to know which"]
 
 

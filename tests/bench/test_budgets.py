@@ -36,7 +36,8 @@ def record(**facts: Any) -> Record:
     times = [place * MS for place in range(1, 101)]
     measured: dict[str, Any] = {
         "latency": latency(times[::2], times[1::2]), "cold": [cold(300 * MS), cold(100 * MS), cold(200 * MS)], "accuracy": accuracy(0.91),
-        "memory": Memory(baseline_bytes=1, loaded_bytes=60_000_000, first_answer_bytes=1, peak_bytes=80_000_000, runs=50, method="VmHWM"),
+        "memory": Memory(baseline_bytes=1, loaded_bytes=60_000_000, first_answer_bytes=1, peak_bytes=80_000_000, runs=150, method="VmHWM",
+                         series_bytes=[*range(0, 500_000, 10_000), *range(500_000, 700_000, 2_000)]),
         "parity": Parity(reference="fp32", n=872, max_difference=0.1, agreement=0.99), "artifact": {"size_bytes": 15_000_000},
         "throughput": Throughput(per_s=[90.0, 110.0, 100.0]),
         "energy": Energy(method="rapl", scope="package-0", idle_j=10.0, idle_s=5.0, run_j=30.0, run_s=10.0, runs=100),
@@ -93,7 +94,7 @@ def test_a_budget_as_text_is_read_back(name: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "median <= 50.5 ms", "p90 <= 90 ms", "first-answer <= 200 ms", "throughput >= 100 /s", "loaded <= 60 MB", "peak <= 80 MB", "size <= 15 MB",
+        "median <= 50.5 ms", "p90 <= 90 ms", "first-answer <= 200 ms", "throughput >= 100 /s", "loaded <= 60 MB", "peak <= 80 MB", "leak <= 2 kB", "size <= 15 MB",
         "accuracy >= 0.91", "parity >= 99 %", "energy <= 100 mJ",
     ],
 )
@@ -110,6 +111,7 @@ def test_what_is_just_at_its_limit_is_kept(text: str) -> None:
         ("throughput >= 125 /s", "throughput is 100 /s, 25.0 /s (20.0 %) below the 125 /s of its budget"),
         ("loaded <= 50 MB", "loaded is 60.0 MB, 10.0 MB (20.0 %) over the 50.0 MB of its budget"),
         ("peak <= 50 MB", "peak is 80.0 MB, 30.0 MB (60.0 %) over the 50.0 MB of its budget"),
+        ("leak <= 1 kB", "leak is 2.00 kB, 1.00 kB (100.0 %) over the 1.00 kB of its budget"),
         ("size <= 0 B", "size is 15.0 MB, 15.0 MB over the 0 B of its budget"),
         ("accuracy >= 0.92", "accuracy is 91.0 %, 1.0 points below the 92.0 % of its budget (n = 872, its 95 % interval 89.0 % to 93.0 %)"),
         ("parity >= 1", "parity is 99.0 %, 1.0 points below the 100.0 % of its budget"),
@@ -129,7 +131,8 @@ def test_a_percentile_that_the_calls_cannot_support_is_broken_however_high_its_l
     [
         ("median <= 1 s", {"latency": None}, "the time was not measured"), ("p90 <= 1 s", {"latency": None}, "the time was not measured"),
         ("first-answer <= 9 s", {"cold": []}, "no cold start was measured"), ("peak <= 9 GB", {"memory": None}, "memory was not measured"),
-        ("loaded <= 9 GB", {"memory": None}, "memory was not measured"), ("size <= 9 GB", {"artifact": {}}, "the file's size is not in the record"),
+        ("loaded <= 9 GB", {"memory": None}, "memory was not measured"), ("leak <= 9 GB", {"memory": None}, "memory was not read after enough answers"),
+        ("size <= 9 GB", {"artifact": {}}, "the file's size is not in the record"),
         ("accuracy >= 0", {"accuracy": None}, "it was not measured"), ("parity >= 0", {"parity": None}, "it was not measured"),
         ("energy <= 9 J", {"energy": None}, "it was not measured"), ("energy <= 9 J", {"energy": None, "notes": ["x", "energy: no meter"]}, "no meter"),
         ("throughput >= 0", {"throughput": None}, "scenario 'single-stream' measures none; take offline or server"),
