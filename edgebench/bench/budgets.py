@@ -48,9 +48,12 @@ class Budget:
         if operator != metric.operator:
             raise UsageError(f"budget {text!r}: expected {metric.operator}; write '{name} {metric.operator} {limit}'")
         try:
-            return cls(name, quantity(limit, metric.kind))
+            number = quantity(limit, metric.kind)
         except ValueError as error:
             raise UsageError(f"budget {text!r}: {error}") from error
+        if metric.kind == "share" and number > 1:
+            raise UsageError(f"budget {text!r}: a share is at most 1; write '{name} {operator} {limit.strip()} %', if that is what you mean")
+        return cls(name, number)
 
     def __str__(self) -> str:
         metric = METRICS[self.metric]

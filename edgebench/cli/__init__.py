@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("edgebench.cli.export", "Write a trained model as files of every engine, with a card."),
     "models": ("edgebench.cli.models", "List, show, verify or add models."),
     "predict": ("edgebench.cli.predict", "Ask a model about texts or files."),
+    "recommend": ("edgebench.cli.recommend", "Say which measured cell to take within limits, and why."),
     "train": ("edgebench.cli.train", "Run a recipe: distil a small model."),
 }
 

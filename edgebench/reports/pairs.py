@@ -64,15 +64,25 @@ class Comparison:
 
 def match(a: Sequence[Record], b: Sequence[Record]) -> Matched:
     """The latest record of each cell beside that of the same cell; where both sides measured one cell each, these two in any case."""
-    mine, theirs = ({_key(record): record for record in sorted(records, key=lambda one: one.started_at)} for records in (a, b))
-    shared = [key for key in mine if key in theirs]
+    mine, theirs = latest(a), latest(b)
+    shared = [cell for cell in mine if cell in theirs]
     measured = [[one for one in found.values() if one.outcome == "ok"] for found in (mine, theirs)]
     if not shared and all(len(found) == 1 for found in measured):
         return Matched([(measured[0][0], measured[1][0])], [], [])
     return Matched(
-        [(mine[key], theirs[key]) for key in shared],
-        [record for key, record in mine.items() if key not in theirs], [record for key, record in theirs.items() if key not in mine],
+        [(mine[cell], theirs[cell]) for cell in shared],
+        [record for cell, record in mine.items() if cell not in theirs], [record for cell, record in theirs.items() if cell not in mine],
     )
+
+
+def latest(records: Sequence[Record]) -> dict[tuple[object, ...], Record]:
+    """Of each cell, by its `key`, the record that was begun last; the cells in the order in which they first come."""
+    found: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        known = found.setdefault(key(record), record)
+        if record.started_at >= known.started_at:
+            found[key(record)] = record
+    return found
 
 
 def compare(a: Record, b: Record, *, paired: bool = False, threshold: float = ratios.THRESHOLD) -> Comparison:
@@ -85,7 +95,7 @@ def compare(a: Record, b: Record, *, paired: bool = False, threshold: float = ra
         peak=b.memory.peak_bytes / a.memory.peak_bytes if a.memory and b.memory else None,
         size=b.artifact["size_bytes"] / a.artifact["size_bytes"] if "size_bytes" in a.artifact and "size_bytes" in b.artifact else None,
         accuracy=b.accuracy.value - a.accuracy.value if a.accuracy and b.accuracy and a.accuracy.metric == b.accuracy.metric else None,
-        answers=_answers(a, b),
+        answers=answers(a, b),
     )
 
 
@@ -138,12 +148,13 @@ def unsure(found: Comparison) -> list[str]:
     return sides + (["the time is undecided"] if found.verdict in ("undecided", None) else [])
 
 
-def _key(record: Record) -> tuple[object, ...]:
+def key(record: Record) -> tuple[object, ...]:
+    """What defines the cell, however long it was measured."""
     return (model(record), *(getattr(record.spec, name) for name in CELL))
 
 
-def _answers(a: Record, b: Record) -> Answers | None:
-    """None where not the same examples were answered, as far as is known, or a record does not hold what was right."""
+def answers(a: Record, b: Record) -> Answers | None:
+    """One by one; None where not the same examples were answered, as far as is known, or a record does not hold what was right."""
     mine, theirs = a.accuracy, b.accuracy
     if not mine or not theirs or not mine.references:
         return None

@@ -75,6 +75,7 @@ def test_a_budget_is_a_metric_an_operator_and_a_limit_with_its_unit(text: str, b
         ("p90 < 50 ms", "budget 'p90 < 50 ms': expected <=; write 'p90 <= 50 ms'"),
         ("p90 <= 50", "budget 'p90 <= 50': '50' is no time; give a number and its unit: ns, µs, ms, s, us"),
         ("peak <= 50 ms", "'50 ms' is no size"),
+        ("accuracy >= 90", "budget 'accuracy >= 90': a share is at most 1; write 'accuracy >= 90 %', if that is what you mean"),
     ],
 )
 def test_a_budget_that_is_none_says_what_is_wrong_and_what_to_write(text: str, why: str) -> None:
@@ -94,8 +95,8 @@ def test_a_budget_as_text_is_read_back(name: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "median <= 50.5 ms", "p90 <= 90 ms", "first-answer <= 200 ms", "throughput >= 100 /s", "loaded <= 60 MB", "peak <= 80 MB", "leak <= 2 kB", "size <= 15 MB",
-        "accuracy >= 0.91", "parity >= 99 %", "energy <= 100 mJ",
+        "median <= 50.5 ms", "p90 <= 90 ms", "first-answer <= 200 ms", "throughput >= 100 /s", "loaded <= 60 MB", "peak <= 80 MB", "leak <= 2 kB",
+        "size <= 15 MB", "accuracy >= 0.91", "parity >= 99 %", "energy <= 100 mJ",
     ],
 )
 def test_what_is_just_at_its_limit_is_kept(text: str) -> None:

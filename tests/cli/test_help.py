@@ -22,14 +22,15 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  bench    Measure time, memory and accuracy of models in every engine here.
-  compare  Say whether one of two is faster, and what it gives and takes.
-  devices  List the device profiles, or show one.
-  doctor   Say what works here, what makes times noisy, and what helps.
-  export   Write a trained model as files of every engine, with a card.
-  models   List, show, verify or add models.
-  predict  Ask a model about texts or files.
-  train    Run a recipe: distil a small model.
+  bench      Measure time, memory and accuracy of models in every engine here.
+  compare    Say whether one of two is faster, and what it gives and takes.
+  devices    List the device profiles, or show one.
+  doctor     Say what works here, what makes times noisy, and what helps.
+  export     Write a trained model as files of every engine, with a card.
+  models     List, show, verify or add models.
+  predict    Ask a model about texts or files.
+  recommend  Say which measured cell to take within limits, and why.
+  train      Run a recipe: distil a small model.
 
   Exit status:
     0    all is well
@@ -157,7 +158,10 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["bnech"], "error: there is no command 'bnech'; there are bench, compare, devices, doctor, export, models, predict, train. Did you mean 'bench'?"),
+        (
+            ["bnech"],
+            "error: there is no command 'bnech'; there are bench, compare, devices, doctor, export, models, predict, recommend, train. Did you mean 'bench'?",
+        ),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
         (["predict"], "MODEL"),
     ],
