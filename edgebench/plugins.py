@@ -33,6 +33,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "csv": "edgebench.reports.csv:render",
         "json": "edgebench.reports.jsonl:render",
         "md": "edgebench.reports.markdown:render",
+        "pytest-benchmark": "edgebench.reports.pytest_benchmark:render",
         "table": "edgebench.reports.table:render",
     },
     "tasks": {

@@ -26,7 +26,7 @@ LADDER = (
     {"pipeline"},
     {"bench"},
     {"reports", "train", "devices"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
     {"__main__"},
 )
 RUNG = {part: rung for rung, parts in enumerate(LADDER) for part in parts}

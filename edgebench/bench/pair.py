@@ -44,14 +44,14 @@ def parse(text: str, asked: Ask) -> Ask:
 
 
 def only(asked: Ask, *, folder: Path | None = None, offline: bool = True) -> Plan:
-    """The plan of one cell. UsageError where the ask is for several, UnsupportedError where it cannot be measured here."""
+    """The plan of one cell and nothing else. UsageError where the ask is for several, UnsupportedError where it cannot be measured here."""
     found = plan(asked, folder=folder, offline=offline)
     if len(found.cells) > 1:
         known = ", ".join(f"{spec.model}@{spec.backend}/{spec.precision}" for spec in found.cells)
         raise UsageError(f"{', '.join(asked.models)} is {len(found.cells)} cells here; name one of them: {known}")
     if not found.cells:
         raise UnsupportedError("; ".join(reason for row in found.rows for reason in row.reasons))
-    return found
+    return replace(found, rows=[])
 
 
 def alternating(a: Plan, b: Plan, pairs: int) -> Plan:

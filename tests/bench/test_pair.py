@@ -56,6 +56,11 @@ def test_a_cell_that_cannot_be_measured_here_says_why(bag_of_words: Path) -> Non
         pair.only(Ask(models=(str(bag_of_words),), backends=("tflite",)))
 
 
+def test_what_else_cannot_be_measured_here_is_left_out(bag_of_words: Path) -> None:
+    found = pair.only(Ask(models=(str(bag_of_words),)))
+    assert ([spec.backend for spec in found.cells], found.rows) == (["onnxruntime"], [])
+
+
 def test_two_cells_take_turns_in_as_many_processes_as_there_are_pairs(bag_of_words: Path) -> None:
     card = str(bag_of_words)
     one, two = (pair.only(pair.parse(f"{card}@onnxruntime,threads={threads}", Ask(seed=7, effort=pair.EFFORT))) for threads in (1, 2))

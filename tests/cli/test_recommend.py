@@ -72,7 +72,8 @@ def test_where_nothing_keeps_the_limits_the_status_is_5_and_why_is_told(capsys: 
     ("arguments", "code", "said"),
     [
         ([], 2, "there is no file of records in results/; measure with `edgebench bench`, or name a file"),
-        (["none.jsonl"], 2, "none.jsonl does not exist; name a file of records"), (["empty.jsonl"], 2, "empty.jsonl: there is no record; measure with `edgebench bench`"),
+        (["none.jsonl"], 2, "none.jsonl does not exist; name a file of records"),
+        (["empty.jsonl"], 2, "empty.jsonl: there is no record; measure with `edgebench bench`"),
         (["broken.jsonl"], 1, "broken.jsonl line 1 is no record of schema 1"),
         (["x.jsonl", "--max-latency", "50"], 2, "budget 'median <= 50': '50' is no time; give a number and its unit"),
         (["x.jsonl", "--budget", "peek <= 1 MB"], 2, "Did you mean 'peak'?"), (["x.jsonl", "--prefer", "beauty"], 2, "beauty"),
