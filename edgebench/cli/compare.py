@@ -125,7 +125,7 @@ def _measure(a: str, b: str, output: Path | None, anyway: bool, *, pairs: int, d
     empty = [Record(spec=plan.cells[0], outcome="skipped", verdict="unsupported") for plan in (first, second)]
     _check([(empty[0], empty[1])], anyway)  # before it is measured what cannot be compared
     output = output or new_file()
-    records = measure(pair.alternating(first, second, pairs), plugins.get("devices", profile.reach)(profile), output, resume=False)
+    records = measure(pair.alternating(first, second, pairs), plugins.get("devices", profile.reach)(profile), output, resume=None)
     click.echo(f"records: {output}", err=True)
     return Matched([_both(records)], [], [])
 

@@ -31,8 +31,9 @@ def new_file() -> Path:
     return path
 
 
-def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool) -> list[Record]:
+def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None) -> list[Record]:
     """Run the plan, each record into `output` as soon as it is complete; with `resume` only what is missing there.
+    `resume` is None for a command that cannot go on with a file.
 
     The executor is closed in the end. The records are all of the plan's, in its order, those that `output` had already among them.
     """
@@ -56,7 +57,7 @@ def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool) -> li
         rest, before = missing(plan, read_lines(output) if resume and output.exists() else [], host)
         with (
             Bar() if sys.stderr.isatty() else Lines() as progress,
-            Journal(output, executor.run, machine=machine(host), resume=resume) as journal,
+            Journal(output, executor.run, machine=machine(host), resume=bool(resume)) as journal,
         ):
             if before or journal.recalled:
                 click.echo(_recalled(len(before), journal.recalled), err=True)
@@ -64,7 +65,7 @@ def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool) -> li
             places = {spec: place for place, spec in enumerate(plan.cells)}
             return sorted(found, key=lambda record: places.get(record.spec, len(places)))
     except KeyboardInterrupt:
-        click.echo(_interrupted(written, output), err=True)
+        click.echo(_interrupted(written, output, resume is not None), err=True)
         raise
     finally:
         executor.close()
@@ -107,6 +108,6 @@ def _recalled(records: int, passes: int) -> str:
     return f"measured before and not again: {records} record{'s' if records != 1 else ''}, and {passes} pass{'es' if passes != 1 else ''} of other cells"
 
 
-def _interrupted(written: int, output: Path) -> str:
+def _interrupted(written: int, output: Path, can_resume: bool) -> str:
     records = f"{written} record{'s are' if written != 1 else ' is'} in {output}" if written else "no record was finished"
-    return f"interrupted: {records}; the same command with -o {output} --resume goes on"
+    return f"interrupted: {records}{f'; the same command with -o {output} --resume goes on' if can_resume else ''}"

@@ -143,6 +143,16 @@ def test_two_cells_are_measured_in_turn_and_their_records_kept(
     assert err.endswith("records: two.jsonl\n")
 
 
+def test_an_interruption_promises_no_resumption(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edgebench.devices.local.LocalExecutor.run", interrupted)
+    monkeypatch.chdir(home)
+    assert status(["compare", "bag@onnxruntime", "bag@onnxruntime,threads=2"]) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "interrupted: no record was finished"
+
+
 def test_a_side_that_breaks_while_it_is_measured_is_1(
     bag_of_words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
