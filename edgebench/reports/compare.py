@@ -145,7 +145,7 @@ def _verdict_words(found: Comparison) -> str:
     """What a side that is not valid is good for."""
     sides = (("A", found.a), ("B", found.b))
     noisy = [side for side, one in sides if one.verdict == "noisy"]
-    said = [f"the time of {' and '.join(noisy)} is not to be relied on; measure again"] if noisy else []
+    said = [f"the time of {' and '.join(noisy)} is noisy, which the ratio's interval takes in"] if noisy else []
     said += [f"{side}: {'; '.join(one.reasons)}" for side, one in sides if one.verdict not in ("valid", "noisy")]
     return " | ".join(said)
 

@@ -23,7 +23,7 @@ B: tiny tflite int8 1 thread
   size         14.6 MB  14.6 MB  0.0 %
   accuracy      80.0 %   60.0 %  -20.0 points: no detectable difference (only A is right on 3, only
                                  B on 1, p = 0.62)
-  verdict        valid    noisy  the time of B is not to be relied on; measure again
+  verdict        valid    noisy  the time of B is noisy, which the ratio's interval takes in
 
 time: 95 % interval by Student's t over pairs of processes (n = 2), A and B in turn
 accuracy: McNemar's exact test on the examples that only one side got right
@@ -68,7 +68,7 @@ MARKDOWN = r"""**A: tiny onnxruntime int8 1 thread**
 | peak memory | 80.4 MB | 90.0 MB | \+11.9 %: higher |
 | size | 14.6 MB | 14.6 MB | 0.0 % |
 | accuracy | 80.0 % | 60.0 % | \-20.0 points: no detectable difference (only A is right on 3, only B on 1, p = 0.62) |
-| verdict | valid | noisy | the time of B is not to be relied on; measure again |
+| verdict | valid | noisy | the time of B is noisy, which the ratio's interval takes in |
 
 - time: 95 % interval by Student's t over pairs of processes (n = 2), A and B in turn
 - accuracy: McNemar's exact test on the examples that only one side got right
