@@ -15,7 +15,7 @@ ONE_PROCESS = 0.05  # the same of the calls of one process alone, which know not
 DRIFT = 0.10
 LONG_S = 10.0  # longer than this, --full is no advice any more
 STALLED = 0.20
-LEAK_RUNS, LEAK_BYTES = 50, 512  # fewer answers, or a growth of less for each, are not called a leak
+LEAK_RUNS, LEAK_BYTES = 50, 4096  # fewer answers are no series; one step of an allocator, 128 kB in glibc, is 2.6 kB for each of a round of 50 answers
 FEW = 500  # with fewer examples a point of accuracy is a handful of them
 
 
@@ -93,19 +93,24 @@ def remarks(spec: Spec, latency: Latency | None, stalled: float | None, host: di
 
 
 def growth(memory: Memory) -> stats.Slope | None:
-    """Bytes that resident memory grows by with every answer, without the first third, in which arenas grow; None of too few answers."""
-    settled = memory.series_bytes[len(memory.series_bytes) // 3 :]
+    """Bytes that resident memory grows by with every answer, after the first round of inputs, in which arenas grow; None of too few answers."""
+    settled = _settled(memory)
     return stats.slope(settled) if len(settled) >= LEAK_RUNS else None
 
 
 def leak(memory: Memory) -> list[str]:
-    """What to say of memory that grows with every answer."""
-    found = growth(memory)
-    if not found or found.low < LEAK_BYTES:
+    """What to say of memory that grows with every answer, and as surely in the last round as in the one before: an arena's growth ends."""
+    settled, found = _settled(memory), growth(memory)
+    rounds = (settled[: len(settled) // 2], settled[len(settled) // 2 :])
+    if not found or any(stats.slope(one).low < LEAK_BYTES for one in rounds):
         return []
-    answers = len(memory.series_bytes) - len(memory.series_bytes) // 3
-    grows = f"{bytes_text(found.per_run)} an answer (95 %: {bytes_text(found.low)} to {bytes_text(found.high)}, over {answers} answers)"
+    grows = f"{bytes_text(found.per_run)} an answer (95 %: {bytes_text(found.low)} to {bytes_text(found.high)}, over {len(settled)} answers)"
     return [f"memory grows by {grows}: the engine or the task leaks, or caches each input; measure more answers to know which"]
+
+
+def _settled(memory: Memory) -> list[int]:
+    """Without the first of three rounds over the same inputs."""
+    return memory.series_bytes[len(memory.series_bytes) // 3 :]
 
 
 def _what_helps(n: int, asked: int | None) -> str:

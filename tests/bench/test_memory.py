@@ -16,6 +16,7 @@ from edgebench.bench import memory, probes
 from edgebench.bench.job import Answer, Job
 from edgebench.devices.local import LocalExecutor
 from edgebench.devices.profile import Profile
+from edgebench.pipeline import Pipeline
 from edgebench.record import Memory, Spec
 from tests.benchmarks.conftest import LAUNCHER
 
@@ -75,3 +76,12 @@ def test_the_peak_is_the_kernels_own_figure_for_that_child(tmp_path: Path) -> No
     assert said[2] == b"0"
     peak = found(msgspec.json.decode((tmp_path / "answer.json").read_bytes(), type=Answer)).peak_bytes
     assert peak == pytest.approx(int(said[1]) * 1024, rel=0.02)
+
+
+def test_the_same_fifty_inputs_come_three_times(scripted: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+    call = Pipeline.__call__
+    monkeypatch.setattr(Pipeline, "__call__", lambda pipe, example: (asked.append(example), call(pipe, example))[1])
+    texts = [f"good {'film ' * (place % 9)}{place}" for place in range(80)]
+    memory.measure(msgspec.structs.replace(job(played(scripted())), examples=texts))
+    assert asked == texts[:50] * 3
