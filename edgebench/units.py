@@ -29,7 +29,7 @@ def duration_text(ns: float) -> str:
 def duration_ns(text: str) -> int:
     """"50 ms", "50ms", "1.5 s", "20 us": back to ns; ValueError for what is no length of time above 0."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s)\s*", text)
-    value = round(float(found[1]) * dict(NS)["µs" if found[2] == "us" else found[2]]) if found else 0
+    value = round(float(found[1]) * UNITS["time"][found[2]]) if found else 0
     if value <= 0:
         raise ValueError(f"{text!r} is no length of time; give a number and its unit, e.g. 50ms")
     return value

@@ -51,7 +51,10 @@ class Cell:
         done = len(self.timed)
         if done < self.spec.processes:
             return self.spec.processes - done
-        return int(done < self.spec.max_processes and bool(self.series) and checks.interval_too_wide(self.series))
+        if done >= self.spec.max_processes:
+            return 0
+        series = self.series
+        return int(bool(series) and checks.interval_too_wide(series))
 
     @property
     def to_come(self) -> list[Pass]:

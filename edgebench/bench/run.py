@@ -60,7 +60,7 @@ class Sweep:
 
     def run(self) -> list[Record]:
         """Every record, in the plan's order, the rows of what cannot be measured last."""
-        rows = [msgspec.structs.replace(row, host=self._host, started_at=utc(), id=new_id()) for row in self._plan.rows]
+        rows = [self._stamped(row) for row in self._plan.rows]
         for row in rows:
             self._keep(row)
         try:
@@ -91,8 +91,7 @@ class Sweep:
         for cell in self._cells:
             if isinstance(cell.error, MissingError):
                 spec = msgspec.structs.replace(cell.spec, precision=ALL, length=None)
-                row = msgspec.structs.replace(refused(spec, str(cell.error)), host=self._host, started_at=utc(), id=new_id())
-                missing.setdefault((spec.model, spec.backend), row)
+                missing.setdefault((spec.model, spec.backend), self._stamped(refused(spec, str(cell.error))))
             elif cell.error:
                 self._finish(cell)
         for row in missing.values():
@@ -195,6 +194,9 @@ class Sweep:
         for cell in self._cells:
             for part in cell.to_come:
                 yield cell.spec, part
+
+    def _stamped(self, row: Record) -> Record:
+        return msgspec.structs.replace(row, host=self._host, started_at=utc(), id=new_id())
 
     def _finish(self, cell: Cell, *notes: str) -> None:
         model = self._plan.models[cell.spec.model]
