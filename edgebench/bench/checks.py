@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from statistics import median
 
 from edgebench.bench import stats
+from edgebench.bench.dip import Modes, modes
+from edgebench.bench.trend import drift
 from edgebench.models.card import Score, Tolerance
 from edgebench.record import Accuracy, Latency, Memory, Parity, Spec
 from edgebench.units import bytes_text, duration_text, percent_text
 
 INTERVAL = 0.03  # half of the interval over processes, relative to its middle: measured again, a cell should be within 3 %
 ONE_PROCESS = 0.05  # the same of the calls of one process alone, which know nothing of other processes
-DRIFT = 0.10
+DRIFT = 0.04  # of the last third from the first: a time that rises steadily by so much moved the median by 3 %, what a valid cell's may be off
 LONG_S = 10.0  # longer than this, --full is no advice any more
-STALLED = 0.20
+MODES_APART, MODE_SHARE = 1.05, 0.05  # two heaps are told of where the upper is so far above the lower, and neither is a handful of outliers
 LEAK_RUNS, LEAK_BYTES = 50, 4096  # fewer answers are no series; one step of an allocator, 128 kB in glibc, is 2.6 kB for each of a round of 50 answers
 FEW = 500  # with fewer examples a point of accuracy is a handful of them
 
@@ -61,34 +64,65 @@ def interval_too_wide(processes: Sequence[Sequence[float]]) -> bool:
     return found.half_width > (INTERVAL if found.n > 1 else ONE_PROCESS)
 
 
-def noise(processes_ns: Sequence[Sequence[float]], spec: Spec) -> list[str]:
-    """Why the time is not to be relied on; the samples of each process: queries, or the one start that it was."""
+def noise(
+    processes_ns: Sequence[Sequence[float]], spec: Spec, *, in_order: Sequence[Sequence[float]] | None = None, settled: Sequence[bool] = ()
+) -> list[str]:
+    """Why the time is not to be relied on. `processes_ns`: the samples of each process, queries, or the one start that it was.
+
+    `in_order`: what a drift is looked for in, e.g. the `levelled` queries; none of it where a change is no fault, but what a
+    sustained run is made to find. `settled`: whether each process's warm-up did.
+    """
     longer = "measure longer with --full" if spec.min_time_s < LONG_S else "measure on a quieter machine"
     found = stats.interval(processes_ns)
-    drifts = [stats.drift(samples) for samples in processes_ns]
     reasons = []
     if interval_too_wide(processes_ns):
         where = f"from {duration_text(found.low)} to {duration_text(found.high)}"
         what = f"of {found.n} processes" if found.n > 1 else "of one process"
         reasons.append(f"the median {what} lies anywhere {where}; other work or a changing clock is likely: close other programs, and {longer}")
-    if min(map(abs, drifts)) > DRIFT and len({drift > 0 for drift in drifts}) == 1:
-        way = "rose" if drifts[0] > 0 else "fell"
-        reasons.append(f"the time {way} by {abs(median(drifts)):.0%} while it was measured; {_why_drift(drifts[0])}: let the device settle, and {longer}")
+    change = _drift(processes_ns if in_order is None else in_order)
+    if abs(change) > DRIFT:
+        way = "rose" if change > 0 else "fell"
+        reasons.append(f"the time {way} by {abs(change):.0%} while it was measured; {_why_drift(change)}: let the device settle, and {longer}")
+    if settled and not any(settled):
+        reasons.append(f"no warm-up settled within {spec.warm_up_cap_s:g} s; other work or a changing clock is likely: close other programs, and {longer}")
     return reasons
 
 
-def remarks(spec: Spec, latency: Latency | None, stalled: float | None, host: dict[str, object], engine: dict[str, object]) -> list[str]:
-    """What a reader should know that is no reason against the cell. `stalled`: share of the timing with processes waiting."""
+def levelled(latency: Latency, spec: Spec) -> list[list[float]]:
+    """Each process's queries as if all inputs were as long as the usual one: what is left of their differences is the machine's.
+
+    Each is divided by the median of those over as many tokens, where a query is one input and its length is known.
+    """
+    if spec.batch > 1 or not latency.tokens or any(len(one) != len(two) for one, two in zip(latency.tokens, latency.processes_ns, strict=True)):
+        return [list(map(float, samples)) for samples in latency.processes_ns]
+    return [_levelled(samples, tokens) for samples, tokens in zip(latency.processes_ns, latency.tokens, strict=True)]
+
+
+def two_modes(processes_ns: Sequence[Sequence[float]]) -> list[Modes]:
+    """Of each process whose calls come in two heaps, by the dip test and far enough apart to matter, the heaps."""
+    found = [one for samples in processes_ns if (one := modes(samples))]
+    return [one for one in found if one.high > MODES_APART * one.low and MODE_SHARE <= one.share_high <= 1 - MODE_SHARE]
+
+
+def remarks(spec: Spec, latency: Latency | None, host: dict[str, object], engine: dict[str, object]) -> list[str]:
+    """What a reader should know of the cell that is no reason against it."""
     notes = []
     cores, used, resolution = host.get("usable_cores"), engine.get("threads"), host.get("clock_resolution_ns")
-    if stalled is not None and stalled > STALLED:
-        notes.append(f"other work ran beside the timing: for more than {STALLED:.0%} of it some process waited for a processor")
     if isinstance(cores, int) and spec.threads > cores:
         notes.append(f"{spec.threads} threads share {cores} usable cores")
     if isinstance(used, int) and used != spec.threads:
         notes.append(f"{spec.threads} threads were asked for, the engine used {used}")
     if latency and isinstance(resolution, float) and median(latency.samples_ns) < 100 * resolution:
         notes.append(f"a call takes less than 100 steps of the clock ({duration_text(resolution)} each)")
+    if latency and any(latency.settled) and not all(latency.settled):
+        notes.append(f"the warm-up of {latency.settled.count(False)} of {len(latency.settled)} processes did not settle within {spec.warm_up_cap_s:g} s")
+    if latency and (heaps := two_modes(levelled(latency, spec))):
+        low, high = median(one.low for one in heaps), median(one.high for one in heaps)
+        share = percent_text(median(one.share_high for one in heaps))
+        notes.append(
+            f"two modes in {len(heaps)} of {len(latency.processes_ns)} processes: calls take about {duration_text(low)} or, {share} of them, "
+            f"{duration_text(high)}; two clocks, cores that are not alike or other work are likely"
+        )
     return notes
 
 
@@ -120,6 +154,21 @@ def _what_helps(n: int, asked: int | None) -> str:
     if n == asked:
         return "with so few examples one answer weighs much: take more with --examples"
     return f"one answer weighs much in a set of {n}: give a larger one with --data or --fetch"
+
+
+def _drift(processes: Sequence[Sequence[float]]) -> float:
+    """The median process's change, where every process shows one beyond chance and in the same direction; else 0."""
+    found = [drift(samples) for samples in processes]
+    real = [one.change for one in found if one and one.is_real]
+    return median(real) if real and len(real) == len(processes) and len({one > 0 for one in real}) == 1 else 0.0
+
+
+def _levelled(samples: Sequence[int], tokens: Sequence[int]) -> list[float]:
+    alike: dict[int, list[int]] = defaultdict(list)
+    for sample, size in zip(samples, tokens, strict=True):
+        alike[size].append(sample)
+    usual, levels = median(samples), {size: median(same) for size, same in alike.items()}
+    return [usual * sample / max(levels[size], 1) for sample, size in zip(samples, tokens, strict=True)]
 
 
 def _why_drift(drift: float) -> str:

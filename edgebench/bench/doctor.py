@@ -13,7 +13,8 @@ import msgspec
 from edgebench.bench import sysfs
 from edgebench.bench.meters import rapl
 from edgebench.bench.meters.base import Meter
-from edgebench.bench.stats import drift, percentile
+from edgebench.bench.stats import percentile
+from edgebench.bench.trend import drift
 from edgebench.bench.tryout import Engine, Extra, Folder, Model
 from edgebench.units import bytes_text, celsius_text, duration_text, hertz_text, percent_text
 
@@ -22,8 +23,7 @@ Facts = dict[str, Any]
 BUSY = 0.5  # load average
 WAITED = 0.05  # share of the time in which some process waited for a processor
 STOLEN = 0.01  # share of the time that went to another virtual machine
-SPREAD = 0.05  # nine tenths of the runs of a fixed calculation beyond its median, or its drift
-DRIFT_FROM = 30  # samples: fewer say nothing of a drift (`stats.drift`)
+SPREAD = 0.05  # nine tenths of the runs of a fixed calculation beyond its median, or its drift from the first to the last
 SWAPPED_BYTES = 64 << 20
 WARM_C = 70.0
 SLOW_CLOCKS = ("hpet", "acpi_pm", "jiffies")  # a microsecond or more for each look
@@ -163,10 +163,11 @@ def _noise(name: str, said: str, do: str | None = None) -> Finding:
 
 def _steadiness(samples_ns: Sequence[int]) -> Finding:
     middle = percentile(samples_ns, 0.5)
-    spread, drifted = percentile(samples_ns, 0.9) / middle - 1, drift(samples_ns)
+    spread, found = percentile(samples_ns, 0.9) / middle - 1, drift(samples_ns)
+    drifted = found.change if found and found.is_real else 0.0
     said = f"{len(samples_ns)} times SHA-256 of 2 MiB: median {duration_text(middle)}, p90 {percent_text(spread)} above it"
-    if len(samples_ns) >= DRIFT_FROM:
-        said += f"; the last third {percent_text(abs(drifted))} {'slower' if drifted > 0 else 'faster'} than the first"
+    if drifted:
+        said += f"; it became {percent_text(abs(drifted))} {'slower' if drifted > 0 else 'faster'} meanwhile"
     do = "close other programs, let the machine settle, and look at the lines below"
     return _noise("steadiness", said, do if max(spread, abs(drifted)) > SPREAD else None)
 

@@ -16,17 +16,17 @@ from functools import cache
 from itertools import accumulate, takewhile
 from statistics import fmean, median, stdev
 
+from edgebench.bench.bootstrap import median_interval
+
 RISK = 0.01  # of a claimed percentile being too low
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Of one series, in its own unit. `low`..`high` is the median's interval; a percentile is None where n is too small."""
+    """Of one series, in its own unit. A percentile is None where n is too small."""
 
     n: int
     median: float
-    low: float
-    high: float
     p90: float | None
     p95: float | None
     p99: float | None
@@ -65,10 +65,9 @@ class Slope:
 
 def summary(samples: Sequence[float]) -> Summary:
     """Everything a report says of a series of at least one sample."""
-    low, high = median_interval(samples)
     mild, far = outliers(samples)
     return Summary(
-        n=len(samples), median=median(samples), low=low, high=high, mean=fmean(samples), cv=variation(samples),
+        n=len(samples), median=median(samples), mean=fmean(samples), cv=variation(samples),
         p90=supported(samples, 0.90), p95=supported(samples, 0.95), p99=supported(samples, 0.99),
         fastest=min(samples), slowest=max(samples), outliers=mild, far_outliers=far,
     )
@@ -102,25 +101,15 @@ def minimum(share: float, t: int = 1) -> int:
     return high
 
 
-def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """The order statistics between which the median lies with at least this confidence; the extremes for few samples.
-
-    Distribution-free: the number of samples below the true median is Binomial(n, 1/2) (Conover, Practical Nonparametric
-    Statistics, 3rd ed., 3.2). It speaks of these processes on this machine at this time, not of another day.
-    """
-    ranked = sorted(samples)
-    place = _median_place(len(ranked), (1 - confidence) / 2)
-    return ranked[place], ranked[-1 - place]
-
-
 def interval(processes: Sequence[Sequence[float]]) -> Interval:
     """The median of one call, over the processes that were measured: the mean of the logarithms of their medians, back from the logarithm.
 
     Two processes or more: Student's t ("The probable error of a mean", Biometrika 6, 1908), because processes differ more
-    than the calls within one. Logarithms, since times vary by factors. Of one process only its own calls are known.
+    than the calls within one. Logarithms, since times vary by factors. Of one process only its own calls are known: a
+    bootstrap of their blocks, which knows nothing of how another process would differ.
     """
     if len(processes) == 1:
-        return Interval(median(processes[0]), *median_interval(processes[0]), 1, "order statistics of one process")
+        return Interval(median(processes[0]), *median_interval(processes[0]), 1, "block bootstrap of one process")
     logs = [math.log(max(median(samples), 1e-12)) for samples in processes]
     centre, half = fmean(logs), student_t(len(logs) - 1) * stdev(logs) / math.sqrt(len(logs))
     return Interval(math.exp(centre), math.exp(centre - half), math.exp(centre + half), len(logs), "Student's t over processes")
@@ -195,21 +184,6 @@ def outliers(samples: Sequence[float]) -> tuple[int, int]:
     low, high = percentile(samples, 0.25), percentile(samples, 0.75)
     beyond = [max(low - one, one - high) for one in samples]
     return sum(one > 1.5 * (high - low) for one in beyond), sum(one > 3 * (high - low) for one in beyond)
-
-
-def drift(samples: Sequence[float]) -> float:
-    """Median of the last third over median of the first third, minus 1; 0 for fewer than 30 samples."""
-    third = len(samples) // 3
-    if third < 10:
-        return 0.0
-    first = median(samples[:third])
-    return median(samples[-third:]) / first - 1 if first else 0.0
-
-
-@cache
-def _median_place(n: int, tail: float) -> int:
-    below = sum(1 for _ in takewhile(lambda share: share <= tail, accumulate(_binomial(n, 0.5))))
-    return max(below - 1, 0)
 
 
 def _binomial(n: int, share: float) -> Iterator[float]:

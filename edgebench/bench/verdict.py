@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from edgebench.bench import checks
+from edgebench.bench import checks, conditions
 from edgebench.bench.cell import Cell
-from edgebench.bench.job import Answer
+from edgebench.bench.onset import onset
 from edgebench.bench.plan import Model
 from edgebench.errors import UnsupportedError
 from edgebench.models.card import Score, Tolerance
-from edgebench.record import Accuracy, Outcome, Parity, Record, Verdict
+from edgebench.record import Accuracy, Latency, Outcome, Parity, Record, Sustained, Verdict
 from edgebench.units import percent_text
 
 
@@ -29,16 +28,21 @@ def record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, Any
     if model.labelled.note:
         notes = [*notes, f"{model.labelled.name}: {model.labelled.note}"]
     engine = answers[-1].engine if answers else {}
-    notes = notes + checks.remarks(cell.spec, latency, _stalled(cell.timed), host, engine)
+    states = [(one.before, one.after) for one in cell.timed if one.before and one.after]
+    cooling = [one.cooling for one in cell.timed if one.cooling]
+    held_back = conditions.held_back(states)
+    notes = notes + checks.remarks(cell.spec, latency, host, engine) + conditions.remarks(states, host, cooling)
     memory = next((one.memory for one in cell.of("memory")), None)
     notes = notes + (checks.leak(memory) if memory else [])
-    times: Sequence[Sequence[float]] = latency.processes_ns if latency and not cell.throughput else cell.series
-    if cell.throughput:
-        times = [[1e9 / rate for rate in rates] for rates in times]  # a rate as the time of one answer
-    outcome, verdict, reasons = _judged(cell, faults, checks.noise(times, cell.spec) if times else [])
+    noise = _noise(cell, latency)
+    if cell.sustained:  # made to find how the device fares over minutes: that it does not keep its pace is the result
+        notes = notes + held_back + _onsets(cell.sustained)
+    else:
+        noise = noise + held_back
+    outcome, verdict, reasons = _judged(cell, faults, noise)
     return Record(
         spec=cell.spec, outcome=outcome, verdict=verdict, reasons=reasons, notes=notes,
-        latency=latency, cold=[one.cold for one in cell.timed if one.cold], cooling=[one.cooling for one in cell.timed if one.cooling],
+        latency=latency, cold=[one.cold for one in cell.timed if one.cold], cooling=cooling,
         throughput=cell.throughput, sustained=cell.sustained,
         memory=memory, energy=next((one.energy for one in cell.of("energy")), None),
         roof=cell.roof, work=next((one.work for one in cell.of("work")), None), accuracy=cell.accuracy, parity=parity,
@@ -82,10 +86,17 @@ def _beside_reference(cell: Cell, accuracy: Accuracy, model: Model, reference: C
     return None, [], [f"unverified: parity was not measured: {why}, and the card has no figure for {accuracy.dataset} with n = {accuracy.n}"]
 
 
-def _stalled(timed: list[Answer]) -> float | None:
-    """The greatest share of a timing process during which some process of this machine had no processor."""
-    shares = [
-        1000 * (one.after["cpu_stall_us"] - one.before["cpu_stall_us"]) / (one.after["monotonic_ns"] - one.before["monotonic_ns"])
-        for one in timed if one.before.get("cpu_stall_us") is not None and one.after.get("cpu_stall_us") is not None
-    ]
-    return max(shares, default=None)
+def _noise(cell: Cell, latency: Latency | None) -> list[str]:
+    """Rates are judged as the time of one answer."""
+    if cell.throughput:
+        rates = [[1e9 / rate for rate in rates] for rates in cell.series]
+        return checks.noise(rates, cell.spec) if rates else []
+    if latency:
+        in_order = [] if cell.sustained else checks.levelled(latency, cell.spec)
+        return checks.noise(latency.processes_ns, cell.spec, in_order=in_order, settled=latency.settled)
+    return checks.noise(cell.series, cell.spec) if cell.series else []
+
+
+def _onsets(sustained: Sustained) -> list[str]:
+    found = [onset(windows) for windows in sustained.processes]
+    return [f"sustained: {one}" for one in found if one]

@@ -38,6 +38,12 @@ def timing(record: Record) -> stats.Summary | None:
     return stats.summary(samples) if samples else None
 
 
+def interval(record: Record) -> stats.Interval | None:
+    """Of the median call in ns, over the processes."""
+    processes = [samples for samples in record.latency.processes_ns if samples] if record.latency else []
+    return stats.interval(processes) if processes else None
+
+
 def first_answer_ns(record: Record) -> float | None:
     """From before the process's start, the median of its fresh processes."""
     return median(one.total_ns for one in record.cold) if record.cold else None
@@ -127,12 +133,12 @@ def _race(record: Record) -> tuple[object, ...]:
 
 
 def _ties(records: Sequence[Record]) -> list[str]:
-    """Valid cells whose interval of the median meets the fastest's."""
+    """Valid cells whose interval over processes meets the fastest's."""
     lines = []
     for best in fastest(records):
-        mine = timing(best)
+        mine = interval(best)
         for other in records:
-            time = timing(other) if other.verdict == "valid" and _race(other) == _race(best) and other is not best else None
+            time = interval(other) if other.verdict == "valid" and _race(other) == _race(best) and other is not best else None
             if mine and time and time.low <= mine.high:
                 lines.append(f"no detectable difference in time between {best.spec.name} and {other.spec.name}")
     return lines

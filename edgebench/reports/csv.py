@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 from edgebench.record import Record
-from edgebench.reports.base import fastest, first_answer_ns, timing
+from edgebench.reports.base import fastest, first_answer_ns, interval, timing
 from edgebench.units import plain
 
 FORMULA = ("=", "+", "-", "@")  # how a cell begins that a spreadsheet would compute
@@ -29,10 +29,11 @@ def render(records: Sequence[Record]) -> str:
 
 def _row(record: Record, is_fastest: bool) -> dict[str, Any]:
     spec, time, found, memory, parity = record.spec, timing(record), record.accuracy, record.memory, record.parity
+    middle = interval(record)
     return {
         "model": spec.model, "backend": spec.backend, "format": spec.format, "precision": spec.precision, "threads": spec.threads, "length": spec.length,
         "outcome": record.outcome, "verdict": record.verdict, "fastest": int(is_fastest),
-        "n": time and time.n, "median_ns": time and time.median, "median_low_ns": time and time.low, "median_high_ns": time and time.high,
+        "n": time and time.n, "median_ns": time and time.median, "median_low_ns": middle and round(middle.low), "median_high_ns": middle and round(middle.high),
         "p90_ns": time and time.p90, "p95_ns": time and time.p95, "p99_ns": time and time.p99, "mean_ns": time and time.mean, "cv": time and time.cv,
         "outliers": time and time.outliers, "processes": record.latency and len(record.latency.processes_ns),
         "metric": found and found.metric, "accuracy": found and found.value, "accuracy_low": found and found.low, "accuracy_high": found and found.high,

@@ -171,14 +171,44 @@ def test_a_time_that_rises_in_every_process_is_noisy() -> None:
 
 def test_a_time_that_falls_in_every_process_is_noisy() -> None:
     falling = [100] * 20 + [95] * 20 + [88] * 20
-    assert checks.noise(latency(falling).processes_ns, spec()) == [
+    assert checks.noise(latency(falling, falling).processes_ns, spec()) == [
         "the time fell by 12% while it was measured; the warm-up was too short or other work ended: let the device settle, and measure longer with --full"
     ]
 
 
-@pytest.mark.parametrize("other", [[105] * 60, [112] * 20 + [105] * 20 + [100] * 20, [100] * 20 + [105] * 20 + [109] * 20])
+@pytest.mark.parametrize("other", [[105] * 60, [112] * 20 + [105] * 20 + [100] * 20, [104, 106] * 30])
 def test_a_drift_that_not_every_process_shares_is_chance(other: list[int]) -> None:
     assert checks.noise(latency([100] * 20 + [105] * 20 + [112] * 20, other).processes_ns, spec()) == []
+
+
+def test_a_drift_too_small_to_matter_is_no_fault() -> None:
+    rising = [1000] * 20 + [1018] * 20 + [1039] * 20
+    assert checks.noise([rising, rising], spec()) == []
+
+
+def test_a_sustained_run_is_not_asked_to_keep_its_pace() -> None:
+    rising = [100] * 20 + [105] * 20 + [112] * 20
+    assert checks.noise([rising, rising], spec(), in_order=[]) == []
+
+
+def test_a_warm_up_that_settled_in_no_process_is_a_fault() -> None:
+    assert checks.noise([[100], [100]], spec(warm_up_cap_s=3.0), settled=[True, False]) == []
+    assert checks.noise([[100], [100]], spec(warm_up_cap_s=3.0), settled=[False, False]) == [
+        "no warm-up settled within 3 s; other work or a changing clock is likely: close other programs, and measure longer with --full"
+    ]
+
+
+def test_inputs_that_become_longer_are_no_drift() -> None:
+    tokens = [10] * 20 + [20] * 20 + [30] * 20
+    measured = Latency(processes_ns=[[10 * one for one in tokens]] * 2, warm_up_ns=[[], []], tokens=[tokens] * 2, stages_ns={})
+    assert len(checks.noise(measured.processes_ns, spec())) == 1
+    assert checks.levelled(measured, spec()) == [[200.0] * 60] * 2
+    assert checks.noise(measured.processes_ns, spec(), in_order=checks.levelled(measured, spec())) == []
+
+
+def test_queries_of_several_inputs_are_left_as_they_are() -> None:
+    measured = Latency(processes_ns=[[100, 200]], warm_up_ns=[[]], tokens=[[1, 2, 3, 4]], stages_ns={})
+    assert checks.levelled(measured, spec(batch=2)) == [[100.0, 200.0]]
 
 
 def test_who_measured_for_long_already_is_not_told_to_measure_longer() -> None:
@@ -191,17 +221,13 @@ def test_who_measured_for_long_already_is_not_told_to_measure_longer() -> None:
 
 
 def remarks(**found: Any) -> list[str]:
-    usual: dict[str, Any] = {"latency": None, "stalled": None, "host": {}, "engine": {}}
+    usual: dict[str, Any] = {"latency": None, "host": {}, "engine": {}}
     return checks.remarks(**{"spec": spec(threads=2)} | usual | found)
 
 
 def test_nothing_known_is_nothing_to_remark() -> None:
     assert remarks() == []
-    assert remarks(stalled=0.2, host={"usable_cores": 2, "clock_resolution_ns": 1.0}, engine={"threads": 2}, latency=latency([100] * 9)) == []
-
-
-def test_other_work_beside_the_timing_is_remarked() -> None:
-    assert remarks(stalled=0.21) == ["other work ran beside the timing: for more than 20% of it some process waited for a processor"]
+    assert remarks(host={"usable_cores": 2, "clock_resolution_ns": 1.0}, engine={"threads": 2}, latency=latency([100] * 9)) == []
 
 
 def test_more_threads_than_cores_are_remarked() -> None:
@@ -214,6 +240,29 @@ def test_an_engine_that_used_other_threads_is_remarked() -> None:
 
 def test_a_call_too_short_for_the_clock_is_remarked() -> None:
     assert remarks(latency=latency([99] * 9), host={"clock_resolution_ns": 1.0}) == ["a call takes less than 100 steps of the clock (1.00 ns each)"]
+
+
+def test_a_warm_up_that_did_not_settle_in_some_process_is_remarked() -> None:
+    partly = Latency(processes_ns=[[100]] * 3, warm_up_ns=[[]] * 3, settled=[True, False, True], tokens=None, stages_ns={})
+    assert remarks(latency=partly) == ["the warm-up of 1 of 3 processes did not settle within 10 s"]
+
+
+def test_calls_of_two_kinds_are_remarked() -> None:
+    two = [1_000_000 + place for place in range(90)] + [1_400_000 + place for place in range(30)]
+    assert remarks(latency=latency(two, [1_000_000 + place for place in range(120)])) == [
+        "two modes in 1 of 2 processes: calls take about 1.00 ms or, 25.0 % of them, 1.40 ms; two clocks, cores that are not alike or other work are likely"
+    ]
+
+
+def test_two_kinds_of_inputs_are_not_two_kinds_of_calls() -> None:
+    tokens = [10, 20] * 60
+    samples = [1_000_000 * size + 100 * place for place, size in enumerate(tokens)]
+    assert remarks(latency=Latency(processes_ns=[samples], warm_up_ns=[[]], tokens=[tokens], stages_ns={})) == []
+
+
+@pytest.mark.parametrize("upper", [[1_040_000] * 60, [9_000_000] * 4], ids=["too close to matter", "a handful of outliers"])
+def test_other_heaps_are_not(upper: list[int]) -> None:
+    assert remarks(latency=latency([1_000_000 + place for place in range(100)] + [one + place for place, one in enumerate(upper)])) == []
 
 
 # memory that grows

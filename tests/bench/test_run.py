@@ -355,7 +355,7 @@ def test_an_engine_that_is_not_installed_is_one_row_for_all_its_cells(sweep: Cal
 def test_other_work_beside_the_timing_is_noted(sweep: Callable[..., list[Record]]) -> None:
     before, after = {"cpu_stall_us": 1_000, "monotonic_ns": 0}, {"cpu_stall_us": 1_300, "monotonic_ns": 1_000_000}
     (found,) = sweep(Machine(one_latency=Answer(latency=latency(100), cold=COLD, before=before, after=after)), cell())
-    assert found.notes == ["other work ran beside the timing: for more than 20% of it some process waited for a processor"]
+    assert found.notes == ["other work ran beside the timing: for 30% of it some process waited for a processor"]
 
 
 def test_what_is_odd_about_the_labelled_set_is_noted(sweep: Callable[..., list[Record]]) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from random import Random
 
+import numpy as np
 import pytest
+from scipy import special
+from scipy import stats as scipy_stats
 
 from edgebench.bench import stats
+from edgebench.bench.bootstrap import median_interval
 
 
 @pytest.mark.parametrize(
@@ -47,18 +51,9 @@ def test_of_a_hundred_samples_p90_is_claimed_and_p95_is_not() -> None:
     assert (found.p90, found.p95, found.p99) == (90, None, None)
 
 
-def test_the_interval_of_the_median_by_order_statistics() -> None:
-    # P(Binomial(20, 1/2) <= 5) = 0.0207 <= 0.025 < P(<= 6) = 0.0577: the 6th and the 15th of 20
-    assert stats.median_interval(range(1, 21)) == (6, 15)
-
-
-def test_the_interval_of_few_samples_is_all_of_them() -> None:
-    assert stats.median_interval([3, 1, 2]) == (1, 3)
-
-
 def test_a_constant_series_has_no_spread_and_no_outliers() -> None:
     found = stats.summary([5] * 100)
-    assert (found.median, found.low, found.high, found.cv, found.outliers) == (5, 5, 5, 0, 0)
+    assert (found.median, found.cv, found.outliers) == (5, 0, 0)
 
 
 def test_a_single_outlier_is_kept_and_flagged() -> None:
@@ -66,20 +61,48 @@ def test_a_single_outlier_is_kept_and_flagged() -> None:
     assert (found.n, found.slowest, found.outliers, found.far_outliers) == (41, 100, 1, 1)
 
 
-def test_a_bimodal_series_has_a_wide_interval() -> None:
-    assert stats.median_interval([10] * 50 + [20] * 50) == (10, 20)
-
-
 def test_one_sample_has_no_variation() -> None:
     assert stats.summary([7]).cv is None
 
 
-def test_a_rising_series_drifts() -> None:
-    assert stats.drift([100] * 20 + [110] * 20 + [120] * 20) == pytest.approx(0.2)
+# what scipy says of the same
 
 
-def test_a_series_too_short_to_tell_does_not_drift() -> None:
-    assert stats.drift([100] * 10 + [200] * 10) == 0
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.95, 0.99])
+def test_a_supported_percentile_is_scipys_beta_function(share: float) -> None:
+    for n in (20, 64, 129, 130, 700, 2048):
+        t = stats.over(n, share)
+        assert t < 0 or special.betainc(n - t, t + 1, share) <= stats.RISK
+        assert special.betainc(n - t - 1, t + 2, share) > stats.RISK
+
+
+def test_nearest_rank_is_numpys_inverted_distribution_function() -> None:
+    random = Random(3)
+    samples = [random.random() for _ in range(137)]
+    shares = [0.01, 0.1, 0.25, 0.5, 0.77, 0.9, 0.95, 0.99, 1.0]
+    assert [stats.percentile(samples, share) for share in shares] == list(np.quantile(samples, shares, method="inverted_cdf"))
+
+
+@pytest.mark.parametrize("degrees", [1, 1.5, 2.37, 4, 11, 200])
+def test_students_t_is_scipys_for_any_degrees_of_freedom(degrees: float) -> None:
+    assert stats.student_t(degrees) == pytest.approx(scipy_stats.t.ppf(0.975, degrees), rel=1e-9)
+
+
+def test_the_interval_over_processes_is_scipys_of_the_logarithms() -> None:
+    medians = [103.0, 99.5, 101.2, 108.9, 97.7]
+    logs = np.log(medians)
+    low, high = scipy_stats.t.interval(0.95, 4, logs.mean(), scipy_stats.sem(logs))
+    found = stats.interval([[one] for one in medians])
+    assert (found.low, found.high) == (pytest.approx(math.exp(low)), pytest.approx(math.exp(high)))
+
+
+def test_the_slope_is_scipys_of_theil_and_sen() -> None:
+    random = Random(11)
+    series = [0.3 * place + random.gauss(0, 4) for place in range(80)]
+    known = scipy_stats.theilslopes(series)
+    found = stats.slope(series)
+    assert found.per_run == pytest.approx(known.slope)
+    assert (found.low, found.high) == (pytest.approx(known.low_slope, rel=0.01), pytest.approx(known.high_slope, rel=0.01))
 
 
 # the interval over processes
@@ -106,9 +129,10 @@ def test_processes_that_agree_leave_no_doubt() -> None:
 
 
 def test_of_one_process_only_its_own_calls_are_known() -> None:
-    found = stats.interval([[float(one) for one in range(1, 101)]])
-    assert (found.value, found.low, found.high, found.n) == (50.5, *stats.median_interval(range(1, 101)), 1)
-    assert found.method == "order statistics of one process"
+    samples = [float(one) for one in range(1, 101)]
+    found = stats.interval([samples])
+    assert (found.value, found.low, found.high, found.n) == (50.5, *median_interval(samples), 1)
+    assert found.method == "block bootstrap of one process"
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:

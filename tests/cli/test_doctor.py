@@ -40,8 +40,7 @@ Sensors
   ok       clock          steps of 1.00 ns
 
 Noise
-  ok       steadiness     60 times SHA-256 of 2 MiB: median 1.00 µs, p90 0.0 % above it; the last
-                          third 0.0 % faster than the first
+  ok       steadiness     60 times SHA-256 of 2 MiB: median 1.00 µs, p90 0.0 % above it
   warn     governor       powersave: the clock follows the load
                           -> echo performance | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor
   warn     turbo          on: the clock depends on heat and on what the other cores do
