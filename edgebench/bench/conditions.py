@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgebench.record import Cooling
+from edgebench.record import Cooling, Spec
 from edgebench.units import bytes_text, celsius_text
 
 Facts = dict[str, Any]
@@ -35,7 +35,7 @@ def held_back(states: States) -> list[str]:
     ]
 
 
-def remarks(states: States, host: Facts, cooling: Sequence[Cooling]) -> list[str]:
+def remarks(spec: Spec, states: States, host: Facts, cooling: Sequence[Cooling]) -> list[str]:
     """What a reader should know of the machine that is no reason against the cell."""
     found = []
     if (stalled := _share(states, "cpu_stall_us", 1e6)) > STALLED:
@@ -51,6 +51,8 @@ def remarks(states: States, host: Facts, cooling: Sequence[Cooling]) -> list[str
         found.append("on battery: clocks may be held down")
     if host.get("governor") == "powersave" and not (host.get("frequency_driver") or "").startswith("intel_pstate"):  # there it is the usual one
         found.append("governor powersave: the clock stays at its lowest")
+    if spec.cool_to_c is not None and states and not cooling:
+        found.append("no sensor says how warm this device is, so that cooling was not waited for")
     warm = [one for one in cooling if not one.reached]
     if warm:
         waited, most = max(one.waited_s for one in warm), max(one.to_c for one in warm)

@@ -31,7 +31,7 @@ def record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, Any
     states = [(one.before, one.after) for one in cell.timed if one.before and one.after]
     cooling = [one.cooling for one in cell.timed if one.cooling]
     held_back = conditions.held_back(states)
-    notes = notes + checks.remarks(cell.spec, latency, host, engine) + conditions.remarks(states, host, cooling)
+    notes = notes + checks.remarks(cell.spec, latency, host, engine) + conditions.remarks(cell.spec, states, host, cooling)
     memory = next((one.memory for one in cell.of("memory")), None)
     notes = notes + (checks.leak(memory) if memory else [])
     noise = _noise(cell, latency)

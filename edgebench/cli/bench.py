@@ -18,6 +18,7 @@ from edgebench.units import plain
 
 if TYPE_CHECKING:
     from edgebench.bench.plan import Ask
+    from edgebench.devices.profile import Profile
 
 SUSTAINED_MINUTES = 10.0
 
@@ -47,6 +48,8 @@ Exit status:
 @click.option("--rules", type=click.Choice(["edgebench", "mlperf", "loadgen"]), help="mlperf: LoadGen's least counts and 600 s; loadgen: driven by it.")
 @click.option("--energy", is_flag=True, help="Measure energy too, where the machine has a meter.")
 @click.option("--meter", type=click.Path(exists=True, dir_okay=False), help="A CSV file that an external power meter writes; see docs/energy.md.")
+@click.option("--cool-to", "cool_to_c", type=float, metavar="C", help="Before timing, wait until the hottest sensor is at most so warm.")
+@click.option("--profile", "profile_name", default="host", show_default=True, metavar="NAME", help="The profile of the device that this is.")
 @click.option("--budget", "budgets", multiple=True, metavar="'P90 <= 50 MS'", help="A limit that each cell must keep; may be given several times.")
 @click.option("--quick", is_flag=True, help="Three processes a cell, each 0.3 s of timing; 256 examples.")
 @click.option("--full", is_flag=True, help="Five processes a cell or more, each 60 s and 1024 calls; every example.")
@@ -64,7 +67,7 @@ Exit status:
 @click.pass_context
 def command(
     context: click.Context, /, models: tuple[str, ...], form: str, output: Path | None, data: Path | None, fetch: bool, dry_run: bool, strict: bool,
-    resume: bool, budgets: tuple[str, ...], **asked: Any,
+    resume: bool, budgets: tuple[str, ...], profile_name: str, **asked: Any,
 ) -> None:
     """Measure time, memory and accuracy of MODELs in every engine and precision on this machine.
 
@@ -77,9 +80,9 @@ def command(
     from edgebench.devices import profile as profiles
 
     render = plugins.get("reports", form)
-    profile = profiles.read(catalog.find("devices", "host"))
+    profile = profiles.read(catalog.find("devices", profile_name))
     limits = [Budget.parse(text) for text in (*profile.budgets, *budgets)]
-    sweep = plan(_ask(models, profile.threads, **asked), folder=data, offline=not fetch)
+    sweep = plan(_ask(models, profile, **asked), folder=data, offline=not fetch)
     if dry_run:
         click.echo(outline(sweep), nl=False)
         return
@@ -96,7 +99,7 @@ def command(
 
 
 def _ask(
-    models: tuple[str, ...], threads_here: tuple[int, ...], *, quick: bool, full: bool, examples: int | None, timeout: float | None, threads: tuple[int, ...],
+    models: tuple[str, ...], profile: Profile, *, quick: bool, full: bool, examples: int | None, timeout: float | None, threads: tuple[int, ...],
     **rest: Any,
 ) -> Ask:
     from edgebench.bench.plan import FULL, QUICK, USUAL, Ask
@@ -106,14 +109,16 @@ def _ask(
     effort = QUICK if quick else FULL if full else USUAL
     if examples:
         effort = replace(effort, examples=examples)
-    given = {name: rest.pop(name) for name in ("batch", "rate_hz", "bound_ns", "rules", "meter")}
+    given = {name: rest.pop(name) for name in ("batch", "rate_hz", "bound_ns", "rules", "meter", "cool_to_c")}
+    if given["cool_to_c"] is None:
+        given["cool_to_c"] = profile.cool_to_c
     minutes = rest.pop("minutes") or (SUSTAINED_MINUTES if "sustained" in rest["scenarios"] else None)
     if minutes:
         given["min_time_s"] = 60 * minutes
     timeout = timeout or max(1800.0 if full else 300.0, 120 * (minutes or 0))
     rest["energy"] = rest["energy"] or bool(given["meter"])
     options = {name: value for name, value in given.items() if value is not None}
-    return Ask(models=models, threads=threads or threads_here, effort=effort, timeout_s=timeout, options=options, **rest)
+    return Ask(models=models, threads=threads or profile.threads, effort=effort, timeout_s=timeout, profile=profile.name, options=options, **rest)
 
 
 def _terminal() -> dict[str, Any]:

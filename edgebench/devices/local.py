@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import re
 import select
 import signal
@@ -23,7 +24,7 @@ import msgspec
 
 from edgebench.bench import host
 from edgebench.bench.job import Answer, Job, raised
-from edgebench.devices.profile import Profile
+from edgebench.devices.profile import Profile, check_machine
 from edgebench.errors import WorkerError
 from edgebench.units import duration_text
 
@@ -35,6 +36,7 @@ class LocalExecutor:
     """See `edgebench.devices.base.Executor`. `worker` is what the interpreter is told to run."""
 
     def __init__(self, profile: Profile, *, worker: tuple[str, ...] = WORKER) -> None:
+        check_machine(profile, platform.machine())
         self.profile = profile
         self._worker = worker
         self._running: set[subprocess.Popen[bytes]] = set()

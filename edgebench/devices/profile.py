@@ -11,14 +11,17 @@ import msgspec
 
 from edgebench import toml
 from edgebench.bench.budgets import Budget
-from edgebench.errors import CardError, UsageError
+from edgebench.errors import CardError, UnsupportedError, UsageError
+
+SAME = {"arm64": "aarch64", "AMD64": "x86_64"}  # other names of a machine, as macOS and Windows have them
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One device, or one kind of device. What is null is not known, or is found on the device itself.
 
     `threads` are the counts a sweep takes unless told otherwise. `limits` are named numbers in base units, e.g.
-    `throttle_temp_c`: where the device changes its behaviour. `budgets` are what its user can bear, as
+    `throttle_temp_c`: where the device changes its behaviour. `cool_to_c` is how warm its hottest sensor may be when timing
+    begins; where there is none it cannot be waited for. `budgets` are what its user can bear, as
     `edgebench.bench.budgets` reads them: `["p90 <= 50 ms", "peak <= 200 MB"]`.
     """
 
@@ -29,11 +32,19 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: tuple[int, ...] = (1,)
     cores: int | None = None
     memory_bytes: tuple[int, ...] = ()  # the sizes it is sold with
-    isa: str | None = None
+    isa: str | None = None  # the machine as `uname -m` names it, a colon, and what else is known of its processor
     engines_expected: tuple[str, ...] = ()
     limits: dict[str, float] = {}
+    cool_to_c: float | None = None
     budgets: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()  # where the facts come from
+
+
+def check_machine(profile: Profile, machine: str) -> None:
+    """UnsupportedError where this machine, as `platform.machine()` names it, is not of the profile's kind: its numbers would bear the device's name."""
+    wanted = (profile.isa or "").partition(":")[0]
+    if wanted and SAME.get(machine, machine) != wanted:
+        raise UnsupportedError(f"profile {profile.name!r} is of a device with {wanted}, and this machine is {machine}; run edgebench on the device itself")
 
 
 def read(path: Path) -> Profile:

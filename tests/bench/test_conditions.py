@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from edgebench.bench import conditions
-from edgebench.record import Cooling
+from edgebench.record import Cooling, Spec
+
+SPEC = Spec(model="bag", format="onnx", precision="int8", backend="onnxruntime")
 
 
 def states(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -16,8 +18,8 @@ def states(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[dict[str
 
 
 def test_nothing_known_is_nothing_to_say() -> None:
-    assert conditions.remarks([], {}, []) == []
-    assert conditions.remarks(states({}, {}), {"power_source": None, "governor": None}, []) == []
+    assert conditions.remarks(SPEC, [], {}, []) == []
+    assert conditions.remarks(SPEC, states({}, {}), {"power_source": None, "governor": None}, []) == []
     assert conditions.held_back(states({}, {"throttled": None})) == []
 
 
@@ -47,7 +49,7 @@ def test_a_device_that_holds_itself_back_is_told_with_its_heat_and_flags() -> No
     ],
 )
 def test_what_may_move_a_time_is_remarked(before: dict[str, Any], after: dict[str, Any], host: dict[str, Any], said: str) -> None:
-    assert conditions.remarks(states(before, after), host, []) == [said]
+    assert conditions.remarks(SPEC, states(before, after), host, []) == [said]
 
 
 @pytest.mark.parametrize(
@@ -62,16 +64,22 @@ def test_what_may_move_a_time_is_remarked(before: dict[str, Any], after: dict[st
     ],
 )
 def test_what_is_usual_is_not(before: dict[str, Any], after: dict[str, Any], host: dict[str, Any]) -> None:
-    assert conditions.remarks(states(before, after), host, []) == []
+    assert conditions.remarks(SPEC, states(before, after), host, []) == []
 
 
 def test_the_worst_process_is_told() -> None:
     two = states({"cpu_stall_us": 0}, {"cpu_stall_us": 9_000_000}) + states({"cpu_stall_us": 0}, {"cpu_stall_us": 0})
-    assert "90%" in conditions.remarks(two, {}, [])[0]
+    assert "90%" in conditions.remarks(SPEC, two, {}, [])[0]
 
 
 def test_a_process_that_began_warm_is_told() -> None:
     cooled = Cooling(from_c=70, to_c=50, waited_s=30, reached=True)
     warm = Cooling(from_c=80, to_c=66.5, waited_s=120, reached=False)
-    assert conditions.remarks([], {}, [cooled]) == []
-    assert conditions.remarks([], {}, [cooled, warm]) == ["1 of 2 processes began at up to 66.5 °C, warmer than asked, after 120 s of waiting"]
+    assert conditions.remarks(SPEC, [], {}, [cooled]) == []
+    assert conditions.remarks(SPEC, [], {}, [cooled, warm]) == ["1 of 2 processes began at up to 66.5 °C, warmer than asked, after 120 s of waiting"]
+
+
+def test_who_asks_for_cooling_is_told_where_no_sensor_knows() -> None:
+    asked = Spec(model="bag", format="onnx", precision="int8", backend="onnxruntime", cool_to_c=50)
+    assert conditions.remarks(asked, states({}, {}), {}, []) == ["no sensor says how warm this device is, so that cooling was not waited for"]
+    assert conditions.remarks(asked, states({}, {}), {}, [Cooling(from_c=50, to_c=50, waited_s=0, reached=True)]) == []

@@ -265,6 +265,35 @@ def test_records_that_cannot_be_written_are_found_before_anything_is_measured(
     assert capsys.readouterr() == ("", "error: a record cannot be written to file/r.jsonl: File exists; name another file with -o, or make room\n")
 
 
+def test_a_profile_gives_threads_and_how_far_to_cool_unless_told_otherwise(at: Path, trio: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (trio / "devices").mkdir(exist_ok=True)
+    (trio / "devices" / "desk.toml").write_text('schema = 1\nname = "desk"\nabout = ""\nreach = "local"\nthreads = [2]\ncool_to_c = 40.5\n')
+    planned: list[Spec] = []
+    monkeypatch.setattr("edgebench.cli.sweep.measure", lambda plan, *_, **__: planned.extend(plan.cells) or [])
+    for more in ([], ["--cool-to", "60", "--threads", "1"]):
+        status(["bench", "trio", "-b", "onnxruntime", "-p", "fp32", "--profile", "desk", *more])
+    assert [(one.profile, one.threads, one.cool_to_c) for one in planned] == [("desk", 2, 40.5), ("desk", 1, 60)]
+
+
+@pytest.mark.usefixtures("at")
+def test_a_profiles_budgets_hold(trio: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], swept: Swept) -> None:
+    (trio / "devices").mkdir(exist_ok=True)
+    (trio / "devices" / "strict.toml").write_text('schema = 1\nname = "strict"\nabout = ""\nreach = "local"\nbudgets = ["median <= 1 ns"]\n')
+    right = [one for one in read_lines(trio / "out" / "all.jsonl") if one.verdict in ("valid", "noisy")]
+    monkeypatch.setattr("edgebench.cli.sweep.measure", lambda *_, **__: right)
+    assert status(["bench", "trio", "--profile", "strict"]) == 5
+    assert capsys.readouterr().err.splitlines()[-1].startswith("budget: trio onnxruntime fp32 1 thread: median ")
+
+
+@pytest.mark.usefixtures("at")
+def test_a_profile_of_another_machine_is_status_3_before_anything_is_measured(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert status(["bench", "trio", "--profile", "raspberry-pi-5"]) == 3
+    assert capsys.readouterr().err == (
+        "error: profile 'raspberry-pi-5' is of a device with aarch64, and this machine is riscv64; run edgebench on the device itself\n"
+    )
+
+
 # a sweep that was cut off
 
 

@@ -76,6 +76,10 @@ Options:
                                   meter.
   --meter FILE                    A CSV file that an external power meter
                                   writes; see docs/energy.md.
+  --cool-to C                     Before timing, wait until the hottest sensor
+                                  is at most so warm.
+  --profile NAME                  The profile of the device that this is.
+                                  [default: host]
   --budget 'P90 <= 50 MS'         A limit that each cell must keep; may be
                                   given several times.
   --quick                         Three processes a cell, each 0.3 s of

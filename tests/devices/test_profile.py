@@ -8,7 +8,7 @@ import pytest
 
 from edgebench import catalog, plugins
 from edgebench.devices import profile as profiles
-from edgebench.errors import CardError
+from edgebench.errors import CardError, UnsupportedError
 
 LEAST = 'schema = 1\nname = "desk"\nabout = "a desk"\nreach = "local"\n'
 
@@ -71,3 +71,14 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
 def test_threads_are_counts_from_one(tmp_path: Path, threads: str) -> None:
     with pytest.raises(CardError, match=r"desk.toml: threads is \[.*\]; expected counts of 1 or more"):
         profiles.read(written(tmp_path, f"{LEAST}threads = {threads}\n"))
+
+
+@pytest.mark.parametrize(("isa", "machine"), [("", "x86_64"), ('isa = "aarch64: 4 x Cortex-A76"\n', "aarch64"), ('isa = "aarch64"\n', "arm64")])
+def test_a_machine_of_the_profiles_kind_may_bear_its_name(tmp_path: Path, isa: str, machine: str) -> None:
+    profiles.check_machine(profiles.read(written(tmp_path, LEAST + isa)), machine)
+
+
+def test_another_machine_may_not(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError) as said:
+        profiles.check_machine(profiles.read(written(tmp_path, f'{LEAST}isa = "aarch64: 4 x Cortex-A76"\n')), "x86_64")
+    assert str(said.value) == "profile 'desk' is of a device with aarch64, and this machine is x86_64; run edgebench on the device itself"
