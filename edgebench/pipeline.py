@@ -40,25 +40,18 @@ class Pipeline:
 
     def __init__(self, card: Card, variant: Variant, session: Session, task: Task) -> None:
         self.card, self.variant, self.task, self._session = card, variant, task, session
-        self._inputs, self._lengths = session.inputs, session.lengths
-        self._single = bool(self._inputs) and self._inputs[0].shape[0] == 1
+        inputs = session.inputs
+        self._single = bool(inputs) and inputs[0].shape[:1] == (1,)
 
     def __call__(self, example: Any) -> Any:
         """The prediction for one example."""
-        feeds, encoded = self.task.encode((example,), self._inputs, self._lengths)
-        return self.task.decode(self._session.run(feeds), encoded)[0]
+        return self.task.answer((example,), self._session, _unheard)[0]
 
     def stages(self, example: Any) -> Staged:
         """The same call with a clock between its stages."""
-        clock, (before, after) = time.perf_counter_ns, self.task.stages
-        start = clock()
-        feeds, encoded = self.task.encode((example,), self._inputs, self._lengths)
-        ready = clock()
-        outputs = self._session.run(feeds)
-        ran = clock()
-        prediction = self.task.decode(outputs, encoded)[0]
-        end = clock()
-        return Staged(prediction, {before: ready - start, "run": ran - ready, after: end - ran})
+        watch = _Stopwatch()
+        prediction = self.task.answer((example,), self._session, watch.lap)[0]
+        return Staged(prediction, watch.stages_ns)
 
     def batch(self, examples: Sequence[Any], *, workers: int | None = None) -> list[Any]:
         """Predictions in the examples' order.
@@ -71,8 +64,7 @@ class Pipeline:
         found: list[Any] = [None] * len(examples)
 
         def run(rows: list[int]) -> None:
-            feeds, encoded = self.task.encode([examples[row] for row in rows], self._inputs, self._lengths)
-            for row, prediction in zip(rows, self.task.decode(self._session.run(feeds), encoded), strict=True):
+            for row, prediction in zip(rows, self.task.answer([examples[row] for row in rows], self._session, _unheard), strict=True):
                 found[row] = prediction
 
         if workers == 1 or len(groups) < 2:
@@ -113,7 +105,7 @@ def load(
     """Open a model by its card's name or a card file's path, its digests checked first; nothing is downloaded.
 
     Without `backend` the first installed of onnxruntime, tflite, torchscript that opens a variant is taken; without
-    `precision` int8 where there is one. `allow_code` consents to a format that is a program (TorchScript) from a card
+    `precision` int8 or uint8 where there is one. `allow_code` consents to a format that is a program (TorchScript) from a card
     that edgebench does not bundle. `max_tokens` shortens what a text model reads.
 
     The file is hashed while its engine is imported, and the task made while the engine opens the file, never before its
@@ -155,7 +147,7 @@ def choose(
         if not fits:
             reasons.append(f"{name} opens {', '.join(engine.formats)}{f' and {precision} was asked for' if precision else ''}")
             continue
-        variant = min(fits, key=lambda one: (one.precision != "int8", one.name != card.reference))
+        variant = min(fits, key=lambda one: (one.precision not in ("int8", "uint8"), one.name != card.reference))
         before_import(variant)
         try:
             engine.version()
@@ -166,6 +158,23 @@ def choose(
             continue
         return engine, variant
     raise UsageError(f"no variant of {card.name!r} fits: {'; '.join(reasons)}; it has {', '.join(v.name for v in card.variants)}")
+
+
+class _Stopwatch:
+    """Stages as a task's laps end them: `stages_ns` is each one's time, in the order in which they first ended."""
+
+    def __init__(self) -> None:
+        self.stages_ns: dict[str, int] = {}
+        self._last = time.perf_counter_ns()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter_ns()
+        self.stages_ns[name] = self.stages_ns.get(name, 0) + now - self._last
+        self._last = now
+
+
+def _unheard(name: str) -> None:
+    """The lap of a call that nobody times."""
 
 
 class _Aside(Thread):

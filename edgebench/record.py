@@ -197,6 +197,7 @@ class Accuracy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     dataset_source: str
     predictions: list[str]
     probabilities: list[list[float]]
+    more: dict[str, float] = {}  # scores told beside it, e.g. "top-5"
     references: list[str] = []  # what each should have been: two records over the same examples are compared answer by answer
 
 

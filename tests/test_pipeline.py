@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import edgebench
 from edgebench.errors import CardError, EngineError, InputError, IntegrityError, UsageError
-from edgebench.pipeline import _groups
+from edgebench.pipeline import _groups, _Stopwatch
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -50,6 +51,16 @@ def test_stages_give_the_prediction_of_the_call_and_a_time_for_each_stage() -> N
         assert staged.prediction == pipe("bad film")
     assert list(staged.stages_ns) == ["tokenise", "run", "decode"]
     assert min(staged.stages_ns.values()) > 0
+
+
+def test_a_stage_that_comes_again_adds_its_time_and_all_stages_sum_to_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([100, 103, 110, 121, 150])
+    monkeypatch.setattr("edgebench.pipeline.time", SimpleNamespace(perf_counter_ns=lambda: next(ticks)))
+    watch = _Stopwatch()
+    for name in ("encode", "run", "encode", "decode"):
+        watch.lap(name)
+    assert list(watch.stages_ns.items()) == [("encode", 14), ("run", 7), ("decode", 29)]
+    assert sum(watch.stages_ns.values()) == 150 - 100
 
 
 @pytest.mark.parametrize("text", ["", " ", "🎬🍿", "é̂" * 40, "\0", "a" * 300, "電影"])

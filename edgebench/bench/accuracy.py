@@ -22,7 +22,7 @@ def measure(job: Job) -> Answer:
             raise EngineError(f"{broken} of {len(probabilities)} answers are not finite numbers; the file or the engine's kernels are broken at this precision")
         metric = pipe.task.score(predictions, job.expected.labels)
         accuracy = Accuracy(
-            metric=metric.name, value=metric.value, low=metric.low, high=metric.high, interval=metric.interval, n=metric.n,
+            metric=metric.name, value=metric.value, low=metric.low, high=metric.high, interval=metric.interval, n=metric.n, more=metric.more,
             dataset=job.expected.dataset, dataset_sha256=job.expected.sha256, dataset_source=job.expected.source,
             predictions=pipe.task.labels(predictions), probabilities=probabilities, references=job.expected.labels,
         )

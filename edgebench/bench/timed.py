@@ -24,7 +24,7 @@ def latency(job: Job, birth: Birth) -> Answer:
     spec = job.spec
     cooling, before = heat.cool(spec), state.now()
     inputs = subject.inputs(job, pipe)
-    sizes = dict(zip(inputs, pipe.task.sizes(inputs), strict=True)) if inputs and isinstance(inputs[0], str) else None
+    sizes = dict(zip(inputs, pipe.task.sizes(inputs), strict=True)) if pipe.task.unit == "tokens" else None
     order = drawn(inputs, spec.batch, spec.seed)
     left_ns = int(SPENT * 1e9 * spec.timeout_s) - (time.monotonic_ns() - birth.spawned_ns)
     warm, settled, found = scenarios.measure(scenarios.Given(pipe, spec, order, left_ns))

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from edgebench.errors import InputError, UsageError
+from edgebench.errors import UsageError
 
 
 @click.command()
 @click.argument("model")
 @click.argument("texts", nargs=-1)
 @click.option("--backend", help="Engine: onnxruntime, tflite, torchscript. Default: the first that is installed.")
-@click.option("--precision", help="fp32, int8, ... Default: int8 where the model has it.")
+@click.option("--precision", help="fp32, int8, ... Default: int8 or uint8 where the model has it.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads within one call.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: one object per line.")
 @click.option("--allow-code", is_flag=True, help="Open a TorchScript file, which is a program, from a card edgebench does not bundle.")
@@ -27,27 +27,16 @@ def command(model: str, texts: tuple[str, ...], backend: str | None, precision: 
     """
     from edgebench.pipeline import load
 
-    examples = list(texts) if texts else _lines()
     with load(model, backend=backend, precision=precision, threads=threads, allow_code=allow_code) as pipe:
+        examples = list(texts) if texts else pipe.task.read(_input())
         for text, found in zip(examples, pipe.batch(examples), strict=True):
-            click.echo(_json(text, found) if form == "json" else _text(text, found))
+            click.echo(_json(text, found) if form == "json" else f"{found}  {text[:200]}")
 
 
-def _lines() -> list[str]:
+def _input() -> BinaryIO:
     if sys.stdin.isatty():
         raise UsageError("there is no text; give it as arguments, or one a line on standard input")
-    lines = []
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            lines.append(line.decode("utf-8").rstrip("\r\n"))
-        except UnicodeDecodeError as error:
-            raise InputError(f"line {number} is not UTF-8 (byte {line[error.start]:#04x} at {error.start}); convert it first, e.g. with iconv") from None
-    return lines
-
-
-def _text(text: str, found: Any) -> str:
-    cut = "  (cut: longer than the model reads)" if found.truncated else ""
-    return f"{found.label}  {found.score:.3f}  {text[:200]}{cut}"
+    return sys.stdin.buffer
 
 
 def _json(text: str, found: Any) -> str:

@@ -1,23 +1,25 @@
-"""The contract of a task: examples -> named arrays, arrays -> typed predictions, predictions and references -> a score.
+"""The contract of a task: examples and an open session -> typed predictions; predictions and references -> a score.
 
-A task knows cards and arrays, never an engine. One file each; nothing else in the tree learns a task's name.
+A task knows cards, arrays and what a session is, never an engine. One file each; nothing else in the tree learns a task's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from edgebench.backends.base import Arrays, TensorSpec
+    from edgebench.backends.base import Session
     from edgebench.models.card import Card
+
+Lap = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A score and its 95 % interval over `n` examples; `interval` names the method."""
+    """A score and its 95 % interval over `n` examples; `interval` names the method. `more` are scores told beside it."""
 
     name: str
     value: float
@@ -25,29 +27,31 @@ class Metric:
     high: float
     interval: str
     n: int
+    more: dict[str, float] = field(default_factory=dict)
 
 
 class Task(Protocol):
     """Made from a card and the verified files it names; immutable, safe from any thread.
 
-    `stages` names the two steps around the engine's run, e.g. ("tokenise", "decode").
+    Predictions are frozen dataclasses; `str` of one is what a person reads of it, on one line. `unit` is what `sizes` counts,
+    e.g. "tokens".
     """
 
-    stages: tuple[str, str]
+    unit: str
 
     def __init__(self, card: Card, files: dict[str, Path]) -> None: ...
 
     def sizes(self, examples: Sequence[Any]) -> list[int]:
-        """How long each example is (tokens, pixels): what batching groups by, and what the record says of the inputs."""
+        """How long each example is in `unit`s: what batching groups by, and what the record says of the inputs."""
         ...
 
-    def encode(self, examples: Sequence[Any], inputs: Sequence[TensorSpec], lengths: Sequence[int]) -> tuple[Arrays, Any]:
-        """Feeds for `inputs`, padded to the smallest of `lengths` that fits (empty: to the longest example), and what
-        `decode` needs to know of these examples. InputError for an example that cannot be encoded."""
-        ...
+    def answer(self, examples: Sequence[Any], session: Session, lap: Lap) -> list[Any]:
+        """One prediction per example, in order, in one run of the session or in as many as it takes.
 
-    def decode(self, outputs: Arrays, encoded: Any) -> list[Any]:
-        """One typed prediction per example, in order."""
+        `lap(name)` ends a stage: the time since the one before, or since the beginning, is that stage's. A name may come again,
+        its times are added. Every call gives the same names in the same order, the last right before it returns, so that the
+        stages sum to the call. InputError for an example that cannot be encoded.
+        """
         ...
 
     def labels(self, predictions: Sequence[Any]) -> list[str]:
@@ -63,5 +67,9 @@ class Task(Protocol):
         ...
 
     def resize(self, examples: Sequence[Any], length: int, seed: int) -> list[Any]:
-        """Real examples joined and cut so that each encodes to exactly `length`."""
+        """Real examples joined and cut so that each encodes to exactly `length`; InputError where the task has no lengths."""
+        ...
+
+    def read(self, stream: BinaryIO) -> list[Any]:
+        """The examples that a file or standard input holds: a line each, or all of it as one picture."""
         ...

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from math import exp
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from edgebench.errors import CardError, InputError
 from edgebench.models.card import Card
-from edgebench.tasks.base import Metric
+from edgebench.tasks.base import Lap, Metric
 from edgebench.tasks.metrics import accuracy
+from edgebench.tasks.text import text_lines
 
 if TYPE_CHECKING:
-    from edgebench.backends.base import Arrays, TensorSpec
+    from edgebench.backends.base import Arrays, Session, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,9 @@ class Classification:
     scores: dict[str, float]
     truncated: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.label}  {self.score:.3f}{'  (cut: longer than the model reads)' if self.truncated else ''}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
@@ -42,7 +46,7 @@ class _Encoded:
 class TextClassification:
     """See `edgebench.tasks.base.Task`. Reads `files.tokenizer` and `preprocess.max_tokens` of the card."""
 
-    stages = ("tokenise", "decode")
+    unit = "tokens"
 
     def __init__(self, card: Card, files: dict[str, Path]) -> None:
         if "tokenizer" not in files:
@@ -59,8 +63,20 @@ class TextClassification:
     def sizes(self, examples: Sequence[str]) -> list[int]:
         return [len(one.ids) for one in self._encodings(examples)]
 
+    def answer(self, examples: Sequence[str], session: Session, lap: Lap) -> list[Classification]:
+        feeds, encoded = self.encode(examples, session.inputs, session.lengths)
+        lap("tokenise")
+        outputs = session.run(feeds)
+        lap("run")
+        found = self.decode(outputs, encoded)
+        lap("decode")
+        return found
+
     def encode(self, examples: Sequence[str], inputs: Sequence[TensorSpec], lengths: Sequence[int]) -> tuple[Arrays, _Encoded]:
-        """int arrays of shape (examples, length): ids, mask and, where the graph asks for it, token types."""
+        """int arrays of shape (examples, length): ids, mask and, where the graph asks for it, token types.
+
+        Padded to the smallest of `lengths` that fits; empty: to the longest example.
+        """
         encodings = self._encodings(examples)
         longest = max(len(one.ids) for one in encodings)
         width = next((length for length in lengths if length >= longest), None) if lengths else longest
@@ -99,6 +115,9 @@ class TextClassification:
             raise InputError(f"length {length} is more than the {self._max_tokens} tokens this model reads; ask for at most {self._max_tokens}")
         random, pool = Random(seed), list(examples)
         return [self._joined(first, pool, length, random) for first in examples]
+
+    def read(self, stream: BinaryIO) -> list[str]:
+        return text_lines(stream)
 
     def _joined(self, text: str, pool: list[str], length: int, random: Random) -> str:
         self_ids = self._tokenizer.encode(text).ids
