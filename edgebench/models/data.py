@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -122,6 +122,34 @@ def load(name: str, split: str, *, folder: Path | None = None, offline: bool = F
         texts, labels = zip(*examples, strict=True)
         return Labelled(texts, labels, card.labels, choice.name, split, source, copy.sha256, choice.licence, "; ".join(filter(None, notes)))
     raise FetchError(f"{split} of dataset {card.name!r} could not be had: {'; '.join(passed_over)}")
+
+
+def from_file(path: Path, labels: tuple[str, ...], *, split: str = "train") -> Labelled:
+    """The rows of a .tsv or .csv file of the user's own: a column `text` or `sentence`, and one `label` of names or numbers."""
+    try:
+        digest = digest_of(path)
+        with path.open(encoding="utf-8", newline="") as file:
+            columns = file.readline().strip("\ufeff\r\n").split("," if path.suffix == ".csv" else "\t")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{path} cannot be read: {error}; expected a .tsv or .csv file of texts and labels") from error
+    text = next((name for name in ("text", "sentence") if name in columns), None)
+    if text is None or "label" not in columns:
+        raise CardError(f"{path} has the columns {', '.join(map(repr, columns[:5]))}; expected 'text' (or 'sentence') and 'label'")
+    rows = list(_examples(path, Set(path.stem, "", "", "", text, "label", {}), labels, None))
+    if not rows:
+        raise CardError(f"{path} holds no examples; correct the file")
+    texts, numbers = zip(*rows, strict=True)
+    return Labelled(texts, numbers, labels, path.stem, split, f"file {path.name}", digest, "", "")
+
+
+def divide(labelled: Labelled, count: int, seed: int) -> tuple[Labelled, Labelled]:
+    """All but `count` random examples, and those, as its split "dev"."""
+    if not 0 < count < len(labelled):
+        raise UsageError(f"cannot set {count} of {len(labelled)} examples aside to report on; give more data, or a file with --dev")
+    chosen = set(Random(seed).sample(range(len(labelled)), count))
+    parts = ([at for at in range(len(labelled)) if (at in chosen) is aside] for aside in (False, True))
+    first, second = (replace(labelled, texts=tuple(labelled.texts[at] for at in rows), labels=tuple(labelled.labels[at] for at in rows)) for rows in parts)
+    return first, replace(second, split="dev")
 
 
 def _data_folder() -> Path | None:

@@ -1,4 +1,4 @@
-"""A finished run (`student.pt`, `result.json`) -> a folder that `load` and `bench` take: files, tokenizer and card.
+"""A trained net, or a finished run (`student.pt`, `result.json`) -> a folder that `load` and `bench` take: files, tokenizer, card.
 
 Every file is compared with the net it came from on real padded sentences before the card is written, and each variant's
 accuracy is measured through the pipeline that an app calls.
@@ -43,6 +43,22 @@ class Run:
     net: BertForSequenceClassification
 
 
+@dataclass(frozen=True)
+class Made:
+    """A net that is ready to be written, and what its card says of it. `tokenizer` is the file it was trained with."""
+
+    name: str
+    about: str
+    net: BertForSequenceClassification
+    tokenizer: Path
+    dataset: str
+    made_by: dict[str, Any]
+    source: str
+    task: str = "text-classification"
+    licence: str = "Apache-2.0"
+    max_tokens: int = 128
+
+
 def read_run(folder: Path) -> Run:
     """The student of a finished run; CardError if the run is not finished, or the folder holds something else."""
     try:
@@ -66,20 +82,24 @@ def bundle(
     tell: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Write `into`/NAME.toml and its files; return the card's path. `labelled` is what accuracy is measured on."""
-    name = run.recipe.name
-    folder = into / name
-    lengths = [*(one for one in LENGTHS if one < run.recipe.max_tokens), run.recipe.max_tokens]
-    written = export(run.net, folder, variants=variants, lengths=lengths, progress=tell)
-    write_tokenizer(tokenizer, folder / "tokenizer.json", run.recipe.max_tokens)
-    examples = tokenised(labelled, folder / "tokenizer.json", run.recipe.max_tokens)
+    return write(_made(run, tokenizer), into, labelled, variants=variants, tell=tell)
+
+
+def write(made: Made, into: Path, labelled: Labelled, *, variants: Sequence[str], tell: Callable[[str], None] = lambda line: None) -> Path:
+    """The same for any net; `labelled.label_names` are the card's labels."""
+    folder = into / made.name
+    lengths = [*(one for one in LENGTHS if one < made.max_tokens), made.max_tokens]
+    written = export(made.net, folder, variants=variants, lengths=lengths, progress=tell)
+    write_tokenizer(made.tokenizer, folder / "tokenizer.json", made.max_tokens)
+    examples = tokenised(labelled, folder / "tokenizer.json", made.max_tokens)
     rows = range(min(COMPARED, len(examples)))
     batches = [(one.ids, one.mask) for one in (collate(examples, rows[at:at + 4]) for at in range(0, len(rows), 4))]
     for one in written:
-        close = parity(run.net, one, batches)
+        close = parity(made.net, one, batches)
         tell(f"{one.name}: {close.agreement:.1%} of {close.n} answers are the net's, no probability is further than {close.difference:.2g}")
         _check(one, close)
-    path = into / f"{name}.toml"
-    card = _card(run, written, folder, labelled)
+    path = into / f"{made.name}.toml"
+    card = _card(made, written, folder, labelled)
     write_card(card, path)
     scored = tuple(msgspec.structs.replace(variant, accuracy=_score(path, variant, labelled)) for variant in card.variants)
     for variant in scored:
@@ -117,24 +137,32 @@ def _check(one: Exported, close: Parity) -> None:
         )
 
 
-def _card(run: Run, written: Sequence[Exported], folder: Path, labelled: Labelled) -> Card:
+def _made(run: Run, tokenizer: Path) -> Made:
     recipe, result = run.recipe, run.result
+    made_by = {
+        "recipe": recipe.name, "seed": recipe.seed, "teacher": recipe.teacher.weights, "assistant": recipe.assistant.weights if recipe.assistant else None,
+        "teacher_accuracy": round(result["teacher"]["accuracy_dev"], 4), "student_accuracy": round(result["student"]["accuracy_dev"], 4),
+        "trained_on": f"{recipe.dataset}, sha256 {result['train_sha256'][:16]}",
+    }
+    return Made(
+        name=recipe.name, about=recipe.about, net=run.net, tokenizer=tokenizer, dataset=recipe.dataset, made_by=made_by,
+        source=f"trained by edgebench, recipe {recipe.name}", task=recipe.task, max_tokens=recipe.max_tokens,
+    )
+
+
+def _card(made: Made, written: Sequence[Exported], folder: Path, labelled: Labelled) -> Card:
     variants = tuple(
         Variant(format=one.format, precision=one.precision, file=_name(one.path), sha256=one.sha256, size_bytes=one.size_bytes) for one in written
     )
     tokenizer = folder / "tokenizer.json"
     reference = next((one.name for one in variants if one.precision == "fp32"), variants[0].name)
-    made_by = {
-        "recipe": recipe.name, "seed": recipe.seed, "teacher": recipe.teacher.weights, "assistant": recipe.assistant.weights if recipe.assistant else None,
-        "teacher_accuracy": round(result["teacher"]["accuracy_dev"], 4), "student_accuracy": round(result["student"]["accuracy_dev"], 4),
-        "trained_on": f"{recipe.dataset}, sha256 {result['train_sha256'][:16]}", "exported": f"{datetime.now(UTC):%Y-%m-%d}, torch {torch.__version__}",
-    }
+    made_by = {**made.made_by, "exported": f"{datetime.now(UTC):%Y-%m-%d}, torch {torch.__version__}"}
     return Card(
-        schema=1, name=recipe.name, task=recipe.task, about=recipe.about, licence="Apache-2.0", source=f"trained by edgebench, recipe {recipe.name}",
-        labels=labelled.label_names, dataset=recipe.dataset, reference=reference, variants=variants,
+        schema=1, name=made.name, task=made.task, about=made.about, licence=made.licence, source=made.source,
+        labels=labelled.label_names, dataset=made.dataset, reference=reference, variants=variants,
         files={"tokenizer": File(_name(tokenizer), digest_of(tokenizer), tokenizer.stat().st_size)},
-        preprocess={"max_tokens": recipe.max_tokens}, tolerance={one: TOLERANCE[one] for one in dict.fromkeys(variant.precision for variant in variants)},
-        parameters=nets.parameter_count(run.net), made_by={key: value for key, value in made_by.items() if value is not None},
+        preprocess={"max_tokens": made.max_tokens}, tolerance={one: TOLERANCE[one] for one in dict.fromkeys(variant.precision for variant in variants)},
+        parameters=nets.parameter_count(made.net), made_by={key: value for key, value in made_by.items() if value is not None},
     )
 
 

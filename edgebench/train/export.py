@@ -80,23 +80,23 @@ class Classifier(nn.Module):
         self.layers = net.bert.encoder.layer
         self.pooler = net.bert.pooler.dense
         self.classifier = net.classifier
-        self.heads = net.config.num_attention_heads
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         x = self.norm(self.words(input_ids) + self.places[: input_ids.shape[1]])
         mask = ((1.0 - attention_mask.to(x.dtype)) * MASKED)[:, None, None, :]
         for layer in self.layers:
             attention, output = layer.attention.self, layer.attention.output
-            query, key, value = (self._split(project(x)) for project in (attention.query, attention.key, attention.value))
+            query, key, value = (_split(project(x), attention.attention_head_size) for project in (attention.query, attention.key, attention.value))
             weights = torch.softmax(query @ key.transpose(-1, -2) * attention.scaling + mask, dim=-1)
-            x = output.LayerNorm(x + output.dense((weights @ value).transpose(1, 2).reshape(x.shape)))
+            x = output.LayerNorm(x + output.dense((weights @ value).transpose(1, 2).reshape(x.shape[0], x.shape[1], -1)))
             x = layer.output.LayerNorm(x + layer.output.dense(nn.functional.gelu(layer.intermediate.dense(x))))
         logits: Tensor = self.classifier(torch.tanh(self.pooler(x[:, 0])))
         return logits
 
-    def _split(self, x: Tensor) -> Tensor:
-        """(B, S, width) -> (B, heads, S, width / heads)."""
-        return x.reshape(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+
+def _split(x: Tensor, head_width: int) -> Tensor:
+    """(B, S, width) -> (B, heads, S, head width); a pruned layer has fewer heads than its neighbours."""
+    return x.reshape(x.shape[0], x.shape[1], -1, head_width).transpose(1, 2)
 
 
 def export(

@@ -71,6 +71,56 @@ def load_pretrained(folder: Path, *, labels: int) -> BertForSequenceClassificati
     return net
 
 
+def like(weights: dict[str, Tensor], *, head_width: int, dropout: float = 0.1, norm_eps: float = 1e-12) -> BertForSequenceClassification:
+    """A net of the shape that `weights` (a classifier's state dict) have, holding them.
+
+    Layers may differ in their heads, each `head_width` wide, and in their neurons; a map or the table of words may be two
+    factors (`query.0.weight`, `query.1.weight`), as `edgebench.train.factorize` leaves them.
+    """
+    table = weights.get("bert.embeddings.word_embeddings.weight", weights.get("bert.embeddings.word_embeddings.0.weight"))
+    depth = 1 + max((int(name.split(".")[3]) for name in weights if name.startswith("bert.encoder.layer.")), default=-1)
+    hidden = weights["bert.embeddings.LayerNorm.weight"].shape[0]
+    if table is None or not depth or hidden % head_width:
+        raise ValueError(f"{depth} layers of {hidden} channels in heads of {head_width} are no BERT classifier; expected its whole state dict")
+    config = BertConfig(
+        vocab_size=len(table), num_hidden_layers=depth, hidden_size=hidden, num_attention_heads=hidden // head_width, intermediate_size=1,
+        num_labels=weights["classifier.weight"].shape[0], max_position_embeddings=weights["bert.embeddings.position_embeddings.weight"].shape[0],
+        type_vocab_size=weights["bert.embeddings.token_type_embeddings.weight"].shape[0],
+        hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, layer_norm_eps=norm_eps,
+    )
+    net = _with_scores(config)
+    for name, module in list(net.named_modules()):
+        if isinstance(module, nn.Linear | nn.Embedding):
+            net.set_submodule(name, _shaped(module, name, weights))
+    for layer in net.bert.encoder.layer:
+        attention = layer.attention.self
+        attention.all_head_size = width_of(attention.query)
+        attention.num_attention_heads = attention.all_head_size // head_width
+    config.intermediate_size = max(width_of(layer.intermediate.dense) for layer in net.bert.encoder.layer)
+    net.load_state_dict(weights)
+    return net
+
+
+def reshaped(net: BertForSequenceClassification, weights: dict[str, Tensor]) -> BertForSequenceClassification:
+    """A net like `net` in everything that its tensors do not say, with `weights`, a state dict in whatever shape.
+
+    With `net`'s own it is a copy; `copy.deepcopy` refuses a net whose attentions hold the scores of a forward pass.
+    """
+    config = net.config
+    made = like(weights, head_width=head_width(net), dropout=config.hidden_dropout_prob, norm_eps=config.layer_norm_eps)
+    return made.train(net.training)
+
+
+def width_of(module: nn.Module) -> int:
+    """The outputs of a map, whether one Linear or two factors."""
+    return (module[-1] if isinstance(module, nn.Sequential) else module).out_features
+
+
+def head_width(net: BertForSequenceClassification) -> int:
+    """Channels of each attention head."""
+    return net.bert.encoder.layer[0].attention.self.attention_head_size
+
+
 def trace(net: BertForSequenceClassification, input_ids: Tensor, attention_mask: Tensor) -> Traced:
     """Run `net` on (B, S) int64 ids and their 1/0 mask, keeping every hidden state and score."""
     out = net(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
@@ -81,6 +131,19 @@ def trace(net: BertForSequenceClassification, input_ids: Tensor, attention_mask:
 def parameter_count(net: nn.Module) -> int:
     """Trainable and frozen parameters; a shared tensor counts once."""
     return sum(parameter.numel() for parameter in net.parameters())
+
+
+def _shaped(module: nn.Linear | nn.Embedding, name: str, weights: dict[str, Tensor]) -> nn.Module:
+    """`module`, or one of its kind in the shape of its weights; two factors where there are two."""
+    if f"{name}.weight" in weights:
+        rows, columns = weights[f"{name}.weight"].shape
+        if isinstance(module, nn.Embedding):
+            return nn.Embedding(rows, columns, padding_idx=module.padding_idx)
+        return nn.Linear(columns, rows, bias=f"{name}.bias" in weights)
+    first, second = weights[f"{name}.0.weight"], weights[f"{name}.1.weight"]
+    words = isinstance(module, nn.Embedding)
+    inner = nn.Embedding(*first.shape, padding_idx=module.padding_idx) if words else nn.Linear(first.shape[1], first.shape[0], bias=False)
+    return nn.Sequential(inner, nn.Linear(second.shape[1], second.shape[0], bias=f"{name}.1.bias" in weights))
 
 
 def _from_safetensors(path: Path) -> dict[str, Tensor]:

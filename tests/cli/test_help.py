@@ -24,6 +24,7 @@ Options:
 Commands:
   bench      Measure time, memory and accuracy of models in every engine here.
   compare    Say whether one of two is faster, and what it gives and takes.
+  compress   Make a fine-tuned model smaller: prune, factorise, trim.
   devices    List the device profiles, or show one.
   doctor     Say what works here, what makes times noisy, and what helps.
   export     Write a trained model as files of every engine, with a card.
@@ -164,7 +165,8 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (
             ["bnech"],
-            "error: there is no command 'bnech'; there are bench, compare, devices, doctor, export, models, predict, recommend, train. Did you mean 'bench'?",
+            "error: there is no command 'bnech'; there are bench, compare, compress, devices, doctor, export, models, predict, recommend, train. "
+                "Did you mean 'bench'?",
         ),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
         (["predict"], "MODEL"),

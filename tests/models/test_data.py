@@ -12,7 +12,7 @@ import pytest
 
 from edgebench import catalog
 from edgebench.errors import CardError, FetchError, IntegrityError, UsageError
-from edgebench.models.data import Labelled, load, read
+from edgebench.models.data import Labelled, divide, from_file, load, read
 
 HERE = os.environ.get("EDGEBENCH_DATA")
 needs_data = pytest.mark.skipif(HERE is None, reason="EDGEBENCH_DATA names no folder with sst2/")
@@ -223,3 +223,33 @@ def test_unseen_rotten_tomatoes_sentences_come_from_their_package(empty_home: Pa
         seen = {letters(text) for split in ("train", "dev") for text in load("sst2", split, folder=Path(HERE)).texts}
         assert not [text for text in found.texts if letters(text) in seen]
     shutil.rmtree(empty_home / "cache")
+
+
+@pytest.mark.parametrize(("name", "head"), [("mine.tsv", "label\ttext\n1\tgood\nnegative\tbad\n"), ("mine.csv", 'sentence,label\n"good",1\nbad,negative\n')])
+def test_a_file_of_ones_own_is_read_by_its_columns(tmp_path: Path, name: str, head: str) -> None:
+    (tmp_path / name).write_text(head)
+    found = from_file(tmp_path / name, ("negative", "positive"))
+    assert (found.texts, found.labels, found.name, found.split) == (("good", "bad"), (1, 0), "mine", "train")
+    assert found.sha256 == hashlib.sha256(head.encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"a\tb\n1\t2\n", "has the columns 'a', 'b'; expected 'text'"), (b"text\tlabel\n", "holds no examples"),
+     (b"text\tlabel\nx\t7\n", "label '7' is not among 2"), (b"\xff\n", "cannot be read")],
+)
+def test_a_file_of_ones_own_that_cannot_be_used_is_a_card_error(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "mine.tsv").write_bytes(content)
+    with pytest.raises(CardError, match=said):
+        from_file(tmp_path / "mine.tsv", ("negative", "positive"))
+
+
+def test_dividing_keeps_every_example_once_and_the_same_ones_for_a_seed() -> None:
+    whole = Labelled(tuple("abcdefghij"), tuple(range(10)), (), "all", "train", "", "", "", "")
+    rest, aside = divide(whole, 3, seed=1)
+    assert sorted(rest.texts + aside.texts) == sorted(whole.texts)
+    assert (len(rest), len(aside), rest.split, aside.split) == (7, 3, "train", "dev")
+    assert all(whole.texts[label] == text for part in (rest, aside) for text, label in zip(part.texts, part.labels, strict=True))
+    assert divide(whole, 3, seed=1)[1] == aside != divide(whole, 3, seed=2)[1]
+    with pytest.raises(UsageError, match="cannot set 10 of 10 examples aside"):
+        divide(whole, 10, seed=1)
