@@ -33,7 +33,7 @@ Exit status:
 @click.argument("b", metavar="B")
 @click.option("--pairs", type=click.IntRange(min=2), default=PAIRS, show_default=True, help="Processes of each cell, which take turns: A B, B A, ...")
 @click.option("--threshold", type=click.FloatRange(min=0), default=PER_CENT, show_default=True, metavar="PER CENT",
-              help="A difference in time of less is not called one.")
+              help="The whole interval must be beyond it to be called a difference.")
 @click.option("--anyway", is_flag=True, help="Compare although machine, labelled set or scenario differ.")
 @click.option("--format", "form", type=click.Choice(["table", "md", "json"]), default="table", show_default=True, help="What to print.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Append what is measured here. Default: results/<UTC time>.jsonl.")

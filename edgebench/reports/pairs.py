@@ -53,13 +53,14 @@ class Comparison:
     size: float | None
     accuracy: float | None
     answers: Answers | None
+    threshold: float  # that the whole interval must be beyond
 
     @property
     def seen_from(self) -> float | None:
         """The smallest difference in time that would have been called one."""
         if self.times is None or self.times.low is None or self.times.high is None:
             return None
-        return max(self.times.high / self.times.value - 1, 1 - self.times.low / self.times.value, ratios.THRESHOLD)
+        return max(self.times.high / self.times.value - 1, 1 - self.times.low / self.times.value) + self.threshold
 
 
 def match(a: Sequence[Record], b: Sequence[Record]) -> Matched:
@@ -95,7 +96,7 @@ def compare(a: Record, b: Record, *, paired: bool = False, threshold: float = ra
         peak=b.memory.peak_bytes / a.memory.peak_bytes if a.memory and b.memory else None,
         size=b.artifact["size_bytes"] / a.artifact["size_bytes"] if "size_bytes" in a.artifact and "size_bytes" in b.artifact else None,
         accuracy=b.accuracy.value - a.accuracy.value if a.accuracy and b.accuracy and a.accuracy.metric == b.accuracy.metric else None,
-        answers=answers(a, b),
+        answers=answers(a, b), threshold=threshold,
     )
 
 

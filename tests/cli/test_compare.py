@@ -56,7 +56,7 @@ def test_the_status_is_5_where_b_is_worse(b: Record, code: int, files: Files) ->
 
 def test_how_much_slower_is_worse_can_be_told(files: Files) -> None:
     named = files([of(2)], [of(2.2)])
-    assert status(["compare", *named, "--threshold", "9"]) == 5
+    assert status(["compare", *named, "--threshold", "5"]) == 5
     assert status(["compare", *named, "--threshold", "11"]) == 0
 
 

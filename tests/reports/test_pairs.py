@@ -91,13 +91,14 @@ def test_a_difference_below_the_threshold_is_none(make: Callable[..., Record]) -
     assert (compare(a, b, threshold=0.01).verdict, compare(a, b, threshold=0.03).verdict) == ("slower", "no detectable difference")
 
 
-def test_the_smallest_visible_difference_is_the_longer_half_of_the_interval_or_the_threshold(make: Callable[..., Record]) -> None:
+def test_the_smallest_visible_difference_is_the_longer_half_of_the_interval_beyond_the_threshold(make: Callable[..., Record]) -> None:
     restless = compare(make("x", "int8", 1, latency=timed([10], [12])), make("y", "int8", 1, latency=timed([10], [12])))
     assert restless.times is not None
     assert restless.times.high is not None
-    assert restless.seen_from == pytest.approx(restless.times.high / restless.times.value - 1)
+    assert restless.seen_from == pytest.approx(restless.times.high / restless.times.value - 1 + 0.01)
     calm = compare(make("x", "int8", 1, latency=timed([10], [10])), make("y", "int8", 1, latency=timed([10], [10])))
     assert calm.seen_from == 0.01
+    assert compare(calm.a, calm.b, threshold=0.05).seen_from == 0.05
 
 
 def test_one_process_each_gives_no_interval(make: Callable[..., Record]) -> None:
