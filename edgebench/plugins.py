@@ -31,8 +31,10 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "reports": {
         "csv": "edgebench.reports.csv:render",
+        "html": "edgebench.reports.html:render",
         "json": "edgebench.reports.jsonl:render",
         "md": "edgebench.reports.markdown:render",
+        "parquet": "edgebench.reports.frame:parquet",
         "pytest-benchmark": "edgebench.reports.pytest_benchmark:render",
         "table": "edgebench.reports.table:render",
     },

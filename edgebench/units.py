@@ -12,6 +12,8 @@ BYTES = (("B", 1.0), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))  # dec
 
 HERTZ = (("Hz", 1.0), ("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9))
 JOULES = (("µJ", 1e-6), ("mJ", 1e-3), ("J", 1.0), ("kJ", 1e3))
+OPERATIONS = (("op/s", 1.0), ("kop/s", 1e3), ("Mop/s", 1e6), ("Gop/s", 1e9), ("Top/s", 1e12))
+SECONDS = (("s", 1.0), ("min", 60.0))
 UNITS: dict[str, dict[str, float]] = {  # of each kind of quantity, what may follow its number
     "time": dict(NS) | {"us": 1e3},
     "size": dict(BYTES) | {"KB": 1e3, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30},
@@ -103,6 +105,11 @@ def three_digits(number: float) -> str:
     return f"{number:.2f}" if size < 9.995 else f"{number:.1f}" if size < 99.95 else f"{number:.0f}"
 
 
+def fitting(largest: float, units: tuple[tuple[str, float], ...]) -> tuple[str, float]:
+    """The unit that keeps a number between 1 and 999, and how much of the base unit it is: an axis that ends at 1.42e6 ns is in ("ms", 1e6)."""
+    return next(((name, size) for name, size in units if abs(largest) / size < 999.5), units[-1])
+
+
 def _tenths(number: float, signed: bool) -> str:
     """One decimal, and never a minus before nothing."""
     rounded = round(number, 1) or 0.0
@@ -110,7 +117,7 @@ def _tenths(number: float, signed: bool) -> str:
 
 
 def _scaled(number: float, units: tuple[tuple[str, float], ...]) -> str:
-    name, size = next(((name, size) for name, size in units if abs(number) / size < 999.5), units[-1])
+    name, size = fitting(number, units)
     return f"{three_digits(number / size)} {name}"
 
 

@@ -35,6 +35,7 @@ NAMED_AS_TYPES = {  # (module, what it names in annotations only); nothing of it
 } | {(module, "edgebench.backends.base") for module in MODULES if module.startswith("edgebench.tasks.")}  # Session, what a task is given
 ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "torch"}
 HEAVY = ENGINES | {"transformers", "safetensors", "onnx", "onnxscript", "litert_torch", "ai_edge_quantizer", "flatbuffers", "tomli_w", "psutil"}
+HEAVY |= {"matplotlib", "pandas", "pyarrow"}
 SMALL_DEVICE = {"numpy", "tokenizers", "msgspec", "psutil"}
 ON_REQUEST = {"edgebench.bench.loadgen": {"mlperf_loadgen"}}  # what the worker needs for one option only
 
@@ -123,7 +124,7 @@ def test_bench_sees_the_contracts_of_backends_and_tasks_only() -> None:
 
 def test_reports_see_records_units_statistics_and_budgets_only() -> None:
     seen = {one for module in MODULES if part(module) == "reports" for one in ours(module) if part(one) != "reports"}
-    assert seen <= {"edgebench.record", "edgebench.units", "edgebench.bench.stats", "edgebench.bench.ratio", "edgebench.bench.budgets"}
+    assert seen <= {"edgebench.errors", "edgebench.record", "edgebench.units", "edgebench.bench.stats", "edgebench.bench.ratio", "edgebench.bench.budgets"}
 
 
 def test_only_the_command_line_imports_training() -> None:

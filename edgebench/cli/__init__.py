@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("edgebench.cli.models", "List, show, verify or add models."),
     "predict": ("edgebench.cli.predict", "Ask a model about texts or files."),
     "recommend": ("edgebench.cli.recommend", "Say which measured cell to take within limits, and why."),
+    "report": ("edgebench.cli.report", "Show records as a table, a page, plots, or a file of numbers."),
     "train": ("edgebench.cli.train", "Run a recipe: distil a small model."),
 }
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +54,7 @@ Exit status:
 @click.option("--full", is_flag=True, help="Five processes a cell or more, each 60 s and 1024 calls; every example.")
 @click.option("--format", "form", default="table", show_default=True, metavar="table|json|csv|md", help="What to print; json is every record, a line each.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Append the records here. Default: results/<UTC time>.jsonl.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write a report, in the format its ending says: .html, .md or .csv.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Look for labelled data in this folder first.")
 @click.option("--fetch", is_flag=True, help="Download the model's labelled set once, if it is not here.")
 @click.option("--examples", type=click.IntRange(min=1), help="Labelled examples to judge accuracy by.")
@@ -67,7 +67,7 @@ Exit status:
 @click.pass_context
 def command(
     context: click.Context, /, models: tuple[str, ...], form: str, output: Path | None, data: Path | None, fetch: bool, dry_run: bool, strict: bool,
-    resume: bool, budgets: tuple[str, ...], profile_name: str, **asked: Any,
+    resume: bool, budgets: tuple[str, ...], profile_name: str, report: Path | None, **asked: Any,
 ) -> None:
     """Measure time, memory and accuracy of MODELs in every engine and precision on this machine.
 
@@ -76,6 +76,7 @@ def command(
     from edgebench import catalog, plugins
     from edgebench.bench.budgets import Budget, all_broken
     from edgebench.bench.plan import plan
+    from edgebench.cli import report as reports
     from edgebench.cli.sweep import measure, new_file, outline, status
     from edgebench.devices import profile as profiles
 
@@ -89,9 +90,13 @@ def command(
     if resume and not output:
         raise click.UsageError("--resume goes on with a file of records; name it with -o")
     output = output or new_file()
+    if report:
+        reports.check(reports.format_of(report), report, (output,))
     records = measure(sweep, plugins.get("devices", profile.reach)(profile), output, resume=resume)
-    click.echo(render(records, **_terminal()) if form == "table" else render(records), nl=False)
+    click.echo(render(records, **reports.terminal()) if form == "table" else render(records), nl=False)
     click.echo(f"records: {output}", err=True)
+    if report:
+        reports.write(records, reports.format_of(report), report)
     over = all_broken(records, limits)
     for sentence in over:
         click.echo(f"budget: {plain(sentence)}", err=True)
@@ -119,13 +124,3 @@ def _ask(
     rest["energy"] = rest["energy"] or bool(given["meter"])
     options = {name: value for name, value in given.items() if value is not None}
     return Ask(models=models, threads=threads or profile.threads, effort=effort, timeout_s=timeout, profile=profile.name, options=options, **rest)
-
-
-def _terminal() -> dict[str, Any]:
-    """The table's width and colour here."""
-    import os
-    import shutil
-
-    if not sys.stdout.isatty():
-        return {}
-    return {"width": shutil.get_terminal_size().columns, "colour": "NO_COLOR" not in os.environ}

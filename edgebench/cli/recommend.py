@@ -34,31 +34,15 @@ def command(context: click.Context, /, files: tuple[Path, ...], budgets: tuple[s
     RECORDS are files that `edgebench bench -o` wrote. Default: the newest in results/. Only a valid cell can be taken.
     """
     from edgebench.bench.budgets import METRICS, Budget
+    from edgebench.cli.records import newest, read
     from edgebench.errors import UsageError
-    from edgebench.record import read_lines
     from edgebench.reports import recommend as report
 
     given = (f"{name} {METRICS[name].operator} {limit}" for name, limit in most.items() if limit is not None)
     limits = [Budget.parse(text) for text in (*given, *budgets)]
-    files = files or (_newest(),)
-    for path in files:
-        if not path.is_file():
-            raise UsageError(f"{path} does not exist; name a file of records, as `edgebench bench -o` writes it")
-    records = [record for path in files for record in read_lines(path)]
-    if not records:
-        raise UsageError(f"{', '.join(map(str, files))}: there is no record; measure with `edgebench bench`")
+    records = read(files or (newest(),))
     if several := report.strangers(records):
         raise UsageError(f"the records are of {' and of '.join(several)}, which cannot be chosen among; give files of one")
     found = report.recommend(records, limits, prefer)
     click.echo(report.render(found, limits, prefer) if form == "table" else report.to_json(found, limits, prefer), nl=False)
     context.exit(0 if all(one.pick for one in found) else 5)
-
-
-def _newest() -> Path:
-    from edgebench.cli.sweep import FOLDER
-    from edgebench.errors import UsageError
-
-    files = sorted(FOLDER.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
-    if not files:
-        raise UsageError(f"there is no file of records in {FOLDER}/; measure with `edgebench bench`, or name a file")
-    return files[-1]

@@ -77,13 +77,13 @@ def columns(records: Sequence[Record]) -> list[Column]:
         Column("threads", lambda one: str(one.spec.threads)),
         Column("length", lambda one: str(one.spec.length or "own")),
         Column("scenario", lambda one: one.spec.scenario, right=False),
-        Column("median", lambda one: _time(one, "median")),
+        Column("median", _median),
         Column("p90", lambda one: _time(one, "p90"), weight=2),
         Column("per second", _per_s, weight=1),
         Column("accuracy", _accuracy),
         Column("parity", _parity, weight=3),
         Column("size", lambda one: bytes_text(one.artifact["size_bytes"]) if "size_bytes" in one.artifact else ABSENT, weight=5),
-        Column("peak memory", lambda one: bytes_text(one.memory.peak_bytes) if one.memory else ABSENT, weight=1),
+        Column("peak", lambda one: bytes_text(one.memory.peak_bytes) if one.memory else ABSENT, weight=1),
         Column("first answer", lambda one: duration_text(found) if (found := first_answer_ns(one)) is not None else ABSENT, weight=4),
         Column("verdict", verdict, right=False),
     ]
@@ -102,7 +102,7 @@ def title(records: Sequence[Record]) -> list[str]:
     if len(lengths) == 1:
         what += [f"inputs of {one} tokens" if one else _lengths(records) for one in lengths]
     sets = sorted({f"{one.accuracy.metric} on {one.accuracy.dataset} (n = {one.accuracy.n})" for one in records if one.accuracy})
-    where = sorted({_device(one) for one in records if one.host})
+    where = sorted({device(one) for one in records if one.host})
     days = sorted({one.started_at[:16].replace("T", " ") for one in records if one.started_at})
     return [", ".join(part) for part in ([*what, *sets], [*where, *([f"{days[0]} UTC"] if days else [])]) if part]
 
@@ -118,7 +118,8 @@ def footnotes(records: Sequence[Record]) -> list[str]:
             f"median and p90: whole calls, input to answer; {_range(calls)} calls in {_range(processes)} fresh process{'es' if processes[-1] > 1 else ''} "
             f"a cell; p90 by nearest rank, from {stats.minimum(0.9)} calls on"
         )
-        lines.append("first answer: from before the process starts, files in the cache; accuracy: with its 95 % interval")
+        lines.append("first answer: from before the process starts, files in the cache")
+        lines.append("±: how far the 95 % interval reaches, the median's over the processes, accuracy's over the examples")
         lines += _ties(timed)
         lines += _faster_but_noisy(timed)
         if not fastest(records):
@@ -165,6 +166,12 @@ def _reasons(records: Sequence[Record]) -> list[tuple[Record, int]]:
     return [(record, number) for number, record in enumerate(seen.values(), start=1)]
 
 
+def _median(record: Record) -> str:
+    """With how far its interval over the processes reaches to the farther side."""
+    found = interval(record)
+    return f"{_time(record, 'median')} ±{percent_text(max(found.high / found.value - 1, 1 - found.low / found.value))}" if found else ABSENT
+
+
 def _time(record: Record, which: str) -> str:
     time = timing(record)
     found = getattr(time, which) if time else None
@@ -197,7 +204,8 @@ def _lengths(records: Sequence[Record]) -> str:
     return f"real inputs of {_range(sorted(tokens))} tokens" if tokens else "real inputs"
 
 
-def _device(record: Record) -> str:
+def device(record: Record) -> str:
+    """Board or processor, and how many cores may be used."""
     host = record.host
     cores = host.get("usable_cores")
     return f"{host.get('board') or host.get('cpu') or host.get('machine') or record.spec.profile}{f', {cores} cores' if cores else ''}"

@@ -18,7 +18,7 @@ from edgebench.bench.budgets import Budget, broken, energy_j
 from edgebench.record import Record
 from edgebench.reports import pairs
 from edgebench.reports.base import title
-from edgebench.units import bytes_text, duration_text, joules_text, percent_text, plain, points_text
+from edgebench.units import bytes_text, duration_text, joules_text, percent_text, plain, points_text, rate_text
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,14 @@ class Axis:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """Of cells that answer the same question on the same machine. `rejected` says why each cell but the pick was not taken."""
+    """Of cells that answer the same question on the same machine. `rejected` says why each cell but the pick was not taken.
+
+    `front` is the Pareto front: the cells within the limits than which no other is better in something and worse in nothing.
+    """
 
     records: list[Record]
     pick: Record | None
+    front: list[Record]
     rejected: list[tuple[Record, str]]
     nearest: list[str]  # where nothing can be taken: how near any valid cell comes to each limit
 
@@ -53,22 +57,51 @@ ORDER = ("latency", "memory", "accuracy", "size", "energy")  # after what is pre
 
 
 def recommend(records: Sequence[Record], limits: Sequence[Budget], prefer: str = "latency") -> list[Recommendation]:
-    """One for each question (scenario, length, batch) that the records answer; a cell measured twice counts by its latest record."""
-    questions: dict[tuple[object, ...], list[Record]] = {}
+    """One for each of the `questions`."""
+    return [_of(found, limits, prefer) for found in questions(records)]
+
+
+def questions(records: Sequence[Record]) -> list[list[Record]]:
+    """The records of each question (scenario, length, batch) that they answer; a cell measured twice counts by its latest record."""
+    found: dict[tuple[object, ...], list[Record]] = {}
     for record in pairs.latest(records).values():
         spec = record.spec
-        questions.setdefault((spec.scenario, spec.length, spec.batch, spec.rate_hz, spec.bound_ns, spec.rules), []).append(record)
-    return [_of(found, limits, prefer) for found in questions.values()]
+        found.setdefault((spec.scenario, spec.length, spec.batch, spec.rate_hz, spec.bound_ns, spec.rules), []).append(record)
+    return list(found.values())
+
+
+def question(record: Record) -> str:
+    """Which of the `questions` it answers, in words: "single-stream, own lengths", "server, 32 tokens, 50.0 ms for 99 %"."""
+    spec = record.spec
+    words = [spec.scenario, f"{spec.length} tokens" if spec.length else "own lengths"]
+    words += [f"batch {spec.batch}"] if spec.batch > 1 else []
+    words += [f"{rate_text(spec.rate_hz)} offered"] if spec.rate_hz else []
+    words += [f"{duration_text(spec.bound_ns)} for 99 %"] if spec.bound_ns else []
+    return ", ".join(words + ([f"rules of {spec.rules}"] if spec.rules != "edgebench" else []))
 
 
 def strangers(records: Sequence[Record]) -> list[str]:
     """What keeps records from being chosen among: other machines, or other labelled sets."""
     measured = [record for record in records if record.outcome == "ok"]
-    kinds = {
-        "machines": {" ".join(str(one.host.get(name)) for name in ("board", "cpu", "usable_cores")) for one in measured},
-        "labelled sets": {f"{one.accuracy.dataset} {one.accuracy.dataset_sha256[:8]} n = {one.accuracy.n}" for one in measured if one.accuracy},
-    }
+    kinds = {"machines": {_machine(one) for one in measured}, "labelled sets": {_labelled(one) for one in measured if one.accuracy}}
     return [f"{len(found)} {kind} ({' | '.join(sorted(found))})" for kind, found in kinds.items() if len(found) > 1]
+
+
+def apart(records: Sequence[Record]) -> list[list[Record]]:
+    """The records in parts within which there are no `strangers`, in the order in which they come.
+
+    What has no accuracy stands with the first of its machine, what does not know its machine with the first of all.
+    """
+    parts: dict[tuple[str, str], list[Record]] = {}
+    first: dict[str, tuple[str, str]] = {}
+    for record in sorted(records, key=lambda one: (not one.host, not one.accuracy)):
+        machine = _machine(record) if record.host else next(iter(first), "")
+        place = (machine, _labelled(record)) if record.accuracy else first.get(machine, (machine, ""))
+        first.setdefault(machine, place)
+        parts.setdefault(place, []).append(record)
+    places = {id(record): place for place, record in enumerate(records)}
+    ordered = [sorted(part, key=lambda one: places[id(one)]) for part in parts.values()]
+    return sorted(ordered, key=lambda part: places[id(part[0])])
 
 
 def render(found: Sequence[Recommendation], limits: Sequence[Budget], prefer: str, *, width: int = 120) -> str:
@@ -111,7 +144,7 @@ def _of(records: list[Record], limits: Sequence[Budget], prefer: str) -> Recomme
     fitting = [record for record in records if id(record) not in excluded]
     front = [record for record in fitting if not any(_dominates(one, record) for one in fitting)]
     if not front:
-        return Recommendation(records, None, [(record, excluded[id(record)]) for record in records], _nearest(records, limits))
+        return Recommendation(records, None, [], [(record, excluded[id(record)]) for record in records], _nearest(records, limits))
     pick = _pick(front, prefer)
     rejected = []
     for record in records:
@@ -122,7 +155,15 @@ def _of(records: list[Record], limits: Sequence[Budget], prefer: str) -> Recomme
         elif record is not pick:
             by = next(one for one in (pick, *front, *fitting) if _dominates(one, record))
             rejected.append((record, f"{_against(by, record)} than {by.spec.name}, and better in nothing"))
-    return Recommendation(records, pick, rejected, [])
+    return Recommendation(records, pick, front, rejected, [])
+
+
+def _machine(record: Record) -> str:
+    return " ".join(str(record.host.get(name)) for name in ("board", "cpu", "usable_cores"))
+
+
+def _labelled(record: Record) -> str:
+    return f"{record.accuracy.dataset} {record.accuracy.dataset_sha256[:8]} n = {record.accuracy.n}" if record.accuracy else ""
 
 
 def _excluded(record: Record, limits: Sequence[Budget], prefer: str) -> str:

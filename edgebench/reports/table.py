@@ -49,7 +49,7 @@ def _fitting(wanted: list[Column], records: Sequence[Record], width: int) -> tup
     sizes = {one.name: max(len(one.name), *(len(plain(one.text(record))) for record in records)) + BETWEEN for one in wanted}
     hidden: list[str] = []
     for one in sorted(wanted, key=lambda one: -one.weight):
-        if one.weight == 0 or sum(size for name, size in sizes.items() if name not in hidden) <= width:
+        if one.weight == 0 or sum(size for name, size in sizes.items() if name not in hidden) - BETWEEN <= width:  # nothing follows the last
             break
         hidden.append(one.name)
     return [one for one in wanted if one.name not in hidden], [one.name for one in wanted if one.name in hidden]

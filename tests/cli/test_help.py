@@ -31,6 +31,7 @@ Commands:
   models     List, show, verify or add models.
   predict    Ask a model about texts or files.
   recommend  Say which measured cell to take within limits, and why.
+  report     Show records as a table, a page, plots, or a file of numbers.
   train      Run a recipe: distil a small model.
 
   Exit status:
@@ -91,6 +92,8 @@ Options:
                                   each.  [default: table]
   -o, --output FILE               Append the records here. Default:
                                   results/<UTC time>.jsonl.
+  --report FILE                   Also write a report, in the format its
+                                  ending says: .html, .md or .csv.
   --data DIRECTORY                Look for labelled data in this folder first.
   --fetch                         Download the model's labelled set once, if
                                   it is not here.
@@ -119,6 +122,32 @@ Options:
     130  interrupted; the records so far are in the file
 """
 
+REPORT = """\
+Usage: edgebench report [OPTIONS] [RECORDS]...
+
+  Show measured cells: as text, as a file of numbers, or as one HTML page with
+  plots that needs no network.
+
+  RECORDS are files that `edgebench bench -o` wrote. Default: the newest in
+  results/.
+
+Options:
+  --format table|md|csv|json|html|parquet
+                                  What to write. Default: by the ending of -o,
+                                  else a table.
+  -o, --output FILE               Write here; - is standard output.
+  --plots DIRECTORY               Draw each plot into a file of this folder,
+                                  too.
+  --plot-format [svg|png]         Of these files.  [default: svg]
+  -h, --help                      Show this message and exit.
+
+  Exit status:
+    0    the report is written
+    1    a file cannot be read or written
+    2    wrong usage, or there is no record
+    3    a package that the format needs is not installed
+"""
+
 
 def shown(*arguments: str) -> str:
     """As a terminal of 80 columns shows it, of which click leaves two free."""
@@ -135,7 +164,10 @@ def every_command(command: click.Command = group, path: tuple[str, ...] = ()) ->
             yield from every_command(inner, (*path, name))
 
 
-@pytest.mark.parametrize(("arguments", "text"), [(["--help"], EDGEBENCH), (["-h"], EDGEBENCH), ([], EDGEBENCH), (["bench", "--help"], BENCH)])
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [(["--help"], EDGEBENCH), (["-h"], EDGEBENCH), ([], EDGEBENCH), (["bench", "--help"], BENCH), (["report", "--help"], REPORT)],
+)
 def test_the_whole_help(arguments: list[str], text: str) -> None:
     assert shown(*arguments) == text
 
@@ -165,8 +197,8 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (
             ["bnech"],
-            "error: there is no command 'bnech'; there are bench, compare, compress, devices, doctor, export, models, predict, recommend, train. "
-                "Did you mean 'bench'?",
+            "error: there is no command 'bnech'; there are bench, compare, compress, devices, doctor, export, models, predict, recommend, report, train. "
+            "Did you mean 'bench'?",
         ),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
         (["predict"], "MODEL"),

@@ -101,3 +101,14 @@ def test_equal_answers_of_another_cell_than_the_reference_are_a_share(make: Make
 @pytest.mark.parametrize(("named", "shown"), [("tiny", "tiny"), ("/cards/tiny.toml", "tiny"), ("cards/v1.5.toml", "v1.5")])
 def test_a_model_given_as_a_path_is_shown_by_its_name(make: Make, named: str, shown: str) -> None:
     assert model(make("tflite", "*", verdict="unsupported", spec={"model": named})) == shown
+
+
+def test_beside_the_median_stands_how_far_its_interval_over_the_processes_reaches(make: Make) -> None:
+    """Of two processes at 1 and 1.21 ms the middle is 1.1, and Student's t for one degree of freedom 12.706: exp(12.706 x ln(1.21) / 2) is 3.357."""
+    import msgspec
+
+    record = make("tflite", "int8", 1)
+    assert record.latency
+    apart = msgspec.structs.replace(record, latency=msgspec.structs.replace(record.latency, processes_ns=[[1_000_000] * 3, [1_210_000] * 2]))
+    assert column([apart], "median") == ["1.00 ms ±235.7 %"]
+    assert column([make("tflite", "fp32", verdict="failed")], "median") == ["–"]

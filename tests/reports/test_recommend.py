@@ -11,7 +11,7 @@ import pytest
 
 from edgebench.bench.budgets import Budget
 from edgebench.record import Accuracy, Energy, Record
-from edgebench.reports.recommend import Recommendation, recommend, render, strangers, to_json
+from edgebench.reports.recommend import Recommendation, apart, recommend, render, strangers, to_json
 from tests.reports.conftest import accuracy, cell
 from tests.reports.test_pairs import answered, peak, timed
 
@@ -205,3 +205,15 @@ def test_json_is_one_document_in_base_units(make: Callable[..., Record]) -> None
         "size_bytes": 14_600_000, "energy_j": None,
     }
     assert question["rejected"][0]["why"].startswith("peak is 100 MB, 10.0 MB (11.1 %) over")
+
+
+def test_records_of_other_machines_and_labelled_sets_stand_apart_and_what_failed_with_its_machine() -> None:
+    here, there = {"cpu": "here"}, {"cpu": "there"}
+    first, second = of("a", 1), of("b", 2)
+    assert first.accuracy
+    other = msgspec.structs.replace(first.accuracy, dataset="imdb")
+    records = [
+        msgspec.structs.replace(second, host=there), msgspec.structs.replace(first, host=here),
+        msgspec.structs.replace(first, host=here, accuracy=other), msgspec.structs.replace(first, host=there, accuracy=None), cell("c", "*", verdict="failed"),
+    ]  # fmt: skip
+    assert [[records.index(one) for one in part] for part in apart(records)] == [[0, 3, 4], [1], [2]]

@@ -14,14 +14,14 @@ WIDE = """\
 tiny, 1 thread, real inputs of 5 to 60 tokens, accuracy on sst2 (n = 872)
 Test CPU, 4 cores, 2026-01-02 03:04 UTC
 
-engine       precision   median      p90     accuracy     parity     size  peak memory  first answer  verdict
-─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-onnxruntime  fp32       2.00 ms  4.00 ms  91.0 % ±2.0  reference  14.6 MB      80.4 MB        123 ms  valid
-onnxruntime  int8       1.20 ms  2.40 ms  91.0 % ±2.0     99.5 %  14.6 MB      80.4 MB        123 ms  valid, fastest
-onnxruntime  int4        500 µs  1.00 ms  60.0 % ±2.0     99.5 %  14.6 MB      80.4 MB        123 ms  invalid [1]
-torchscript  fp32       1.00 ms        –  91.0 % ±2.0     99.5 %  14.6 MB      80.4 MB        123 ms  noisy [2]
-torchscript  int8             –        –            –          –        –            –             –  failed [3]
-tflite       any              –        –            –          –        –            –             –  unsupported [4]
+engine       precision          median      p90     accuracy     parity     size     peak  first answer  verdict
+────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+onnxruntime  fp32       2.00 ms ±0.0 %  4.00 ms  91.0 % ±2.0  reference  14.6 MB  80.4 MB        123 ms  valid
+onnxruntime  int8       1.20 ms ±0.0 %  2.40 ms  91.0 % ±2.0     99.5 %  14.6 MB  80.4 MB        123 ms  valid, fastest
+onnxruntime  int4        500 µs ±0.0 %  1.00 ms  60.0 % ±2.0     99.5 %  14.6 MB  80.4 MB        123 ms  invalid [1]
+torchscript  fp32       1.00 ms ±0.0 %        –  91.0 % ±2.0     99.5 %  14.6 MB  80.4 MB        123 ms  noisy [2]
+torchscript  int8                    –        –            –          –        –        –             –  failed [3]
+tflite       any                     –        –            –          –        –        –             –  unsupported [4]
 
 [1] accuracy is lost; answers differ
 [2] the median lies anywhere
@@ -29,7 +29,8 @@ tflite       any              –        –            –          –        
 [4] backend 'tflite' needs ai-edge-litert, which is not installed; install edgebench[tflite]
 median and p90: whole calls, input to answer; 60 to 100 calls in 2 fresh processes a cell; p90 by nearest rank, from 64
   calls on
-first answer: from before the process starts, files in the cache; accuracy: with its 95 % interval
+first answer: from before the process starts, files in the cache
+±: how far the 95 % interval reaches, the median's over the processes, accuracy's over the examples
 tiny torchscript fp32 1 thread has a lower median than the fastest valid cell, but is noisy; measure again to know
 note: sst2: 872 of 67349 examples
 """
@@ -38,14 +39,14 @@ NARROW = """\
 tiny, 1 thread, real inputs of 5 to 60 tokens, accuracy on sst2 (n = 872)
 Test CPU, 4 cores, 2026-01-02 03:04 UTC
 
-engine       precision   median     accuracy  peak memory  verdict
-──────────────────────────────────────────────────────────────────────────
-onnxruntime  fp32       2.00 ms  91.0 % ±2.0      80.4 MB  valid
-onnxruntime  int8       1.20 ms  91.0 % ±2.0      80.4 MB  valid, fastest
-onnxruntime  int4        500 µs  60.0 % ±2.0      80.4 MB  invalid [1]
-torchscript  fp32       1.00 ms  91.0 % ±2.0      80.4 MB  noisy [2]
-torchscript  int8             –            –            –  failed [3]
-tflite       any              –            –            –  unsupported [4]
+engine       precision          median     accuracy     peak  verdict
+─────────────────────────────────────────────────────────────────────────────
+onnxruntime  fp32       2.00 ms ±0.0 %  91.0 % ±2.0  80.4 MB  valid
+onnxruntime  int8       1.20 ms ±0.0 %  91.0 % ±2.0  80.4 MB  valid, fastest
+onnxruntime  int4        500 µs ±0.0 %  60.0 % ±2.0  80.4 MB  invalid [1]
+torchscript  fp32       1.00 ms ±0.0 %  91.0 % ±2.0  80.4 MB  noisy [2]
+torchscript  int8                    –            –        –  failed [3]
+tflite       any                     –            –        –  unsupported [4]
 
 [1] accuracy is lost; answers differ
 [2] the median lies anywhere
@@ -54,8 +55,9 @@ tflite       any              –            –            –  unsupported [4]
   edgebench[tflite]
 median and p90: whole calls, input to answer; 60 to 100 calls in 2 fresh
   processes a cell; p90 by nearest rank, from 64 calls on
-first answer: from before the process starts, files in the cache; accuracy: with
-  its 95 % interval
+first answer: from before the process starts, files in the cache
+±: how far the 95 % interval reaches, the median's over the processes,
+  accuracy's over the examples
 tiny torchscript fp32 1 thread has a lower median than the fastest valid cell,
   but is noisy; measure again to know
 note: sst2: 872 of 67349 examples
@@ -79,9 +81,9 @@ def test_colour_changes_nothing_else(sweep: list[Record]) -> None:
 def test_an_engine_that_is_missing_alone_is_a_row_with_its_reason(make: Callable[..., Record]) -> None:
     assert render([make("tflite", "*", verdict="unsupported", reasons=["it is not installed"])]) == (
         "tiny, 1 thread, real inputs\n\n"
-        "engine  precision  median  p90  accuracy  parity  size  peak memory  first answer  verdict\n"
-        "──────────────────────────────────────────────────────────────────────────────────────────────────\n"
-        "tflite  any             –    –         –       –     –            –             –  unsupported [1]\n\n"
+        "engine  precision  median  p90  accuracy  parity  size  peak  first answer  verdict\n"
+        "───────────────────────────────────────────────────────────────────────────────────────────\n"
+        "tflite  any             –    –         –       –     –     –             –  unsupported [1]\n\n"
         "[1] it is not installed\n"
     )
 

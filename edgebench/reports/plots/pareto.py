@@ -1,0 +1,110 @@
+"""Records -> accuracy against latency against memory: a point for each cell, and which of them no other beats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from edgebench.bench import stats
+from edgebench.record import Record
+from edgebench.reports import pairs
+from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, figure, labels, logarithmic, scaled, shapes
+from edgebench.reports.plots.names import Cell, Point, are_few, key_height, name
+from edgebench.reports.recommend import Recommendation, question, recommend
+from edgebench.units import NS, bytes_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+AREA = (36.0, 420.0)  # of the least and the most memory, in square points
+ABOUT = (
+    "Up and to the left is better; a larger point needs more memory at its peak, which stands with its name. A filled point is on the Pareto front: "
+    "no other valid cell is better in time, memory, accuracy, size or energy without being worse in another. A hollow one is beaten or noisy, a crossed-out "
+    "one invalid. Bars are 95 % intervals: of time over the processes, of accuracy by the number of examples. Cells that answer the same examples share "
+    "most of accuracy's uncertainty, so bars that overlap do not make two cells alike."
+)
+
+
+def plots(records: Sequence[Record]) -> list[Plot]:
+    """One for each question of which two cells or more have a time and an accuracy."""
+    found = recommend(records, [])
+    return [_plot(one, question(one.records[0]) if len(found) > 1 else "") for one in found if len(_points(one.records)) > 1]
+
+
+def _plot(found: Recommendation, which: str) -> Plot:
+    return Plot("pareto", which, ABOUT, partial(_draw, found))
+
+
+def _points(records: Sequence[Record]) -> list[Record]:
+    return [one for one in records if one.accuracy and pairs.series(one)]
+
+
+def _draw(found: Recommendation, width: float) -> Figure:
+    records = _points(found.records)
+    times = {id(one): stats.interval(pairs.series(one)) for one in records}
+    unit, size = scaled([one.value for one in times.values()], NS)
+    few = are_few(len(records), width)
+    made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.1) + key_height(len(records), width))
+    colour, shape = colours(records), shapes(records)
+    areas = _areas(records)
+    front = {id(one) for one in found.front}
+    for one in sorted(records, key=lambda one: -areas[id(one)]):  # a small point lies on a large one
+        assert one.accuracy is not None
+        time, right = times[id(one)], one.accuracy
+        x, y = time.value / size, 100 * right.value
+        axes.errorbar(
+            x, y, xerr=[[x - time.low / size], [time.high / size - x]], yerr=[[y - 100 * right.low], [100 * right.high - y]], fmt="none", ecolor=MUTED,
+            elinewidth=0.8, alpha=0.55, zorder=2,
+        )
+        face = colour[one.spec.backend] if id(one) in front else PAPER
+        edge: dict[str, Any] = {"edgecolor": colour[one.spec.backend], "linewidth": 1.6}
+        axes.scatter(x, y, s=areas[id(one)], marker=shape[one.spec.precision], facecolor=face, zorder=3, gid="cell", **edge)
+        if one.verdict == "invalid":
+            axes.scatter(x, y, s=60, marker="x", color=INK, linewidth=1.2, zorder=4, gid="invalid")
+    low, high = min(one.value for one in times.values()), max(one.value for one in times.values())
+    axes.set_xscale("log")
+    axes.set_xlim(low / size / 1.25, high / size * 1.35)
+    logarithmic(axes.xaxis, low / 1.25, high * 1.35)
+    axes.set_xlabel(f"{_what(records[0])} ({unit}, logarithmic)")
+    axes.set_ylabel(f"{records[0].accuracy.metric if records[0].accuracy else 'accuracy'} (%)")
+    if few:
+        _legend(axes, colour, shape, width)
+    texts, between = labels(records), "\n" if few else ", "
+    cells = [
+        Cell(Point(times[id(one)].value / size, 100 * one.accuracy.value, areas[id(one)]), f"{texts[id(one)]}{_peak(one, between)}",
+             colour[one.spec.backend], shape[one.spec.precision], colour[one.spec.backend] if id(one) in front else PAPER)
+        for one in records if one.accuracy
+    ]  # fmt: skip
+    name(made, axes, cells, width)
+    return made
+
+
+def _what(record: Record) -> str:
+    if record.throughput:
+        return "time for an input"
+    return "median time of a query" if record.latency else "time to the first answer"
+
+
+def _peak(record: Record, between: str) -> str:
+    return f"{between}{bytes_text(record.memory.peak_bytes)}" if record.memory else ""
+
+
+def _areas(records: Sequence[Record]) -> dict[int, float]:
+    """In proportion to the peak, as far as the smallest can be seen; the smallest where memory is not known."""
+    peaks = {id(one): one.memory.peak_bytes if one.memory else 0 for one in records}
+    most = max(peaks.values()) or 1
+    return {place: max(AREA[1] * peak / most, AREA[0]) for place, peak in peaks.items()}
+
+
+def _legend(axes: Axes, colour: dict[str, str], shape: dict[str, str], width: float) -> None:
+    from matplotlib.lines import Line2D
+
+    def line(label: str, **options: Any) -> Line2D:
+        return Line2D([], [], linestyle="none", label=label, **options)
+
+    handles = [line(name, marker="o", color=tone, markersize=7) for name, tone in colour.items()]
+    handles += [line("any" if name == "*" else name, marker=marker, color=MUTED, markerfacecolor=PAPER, markersize=7) for name, marker in shape.items()]
+    columns = len(handles) if width > 6 else 3
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.4, columnspacing=1.4, handletextpad=0.5, borderpad=0)

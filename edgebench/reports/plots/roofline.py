@@ -1,0 +1,98 @@
+"""Records -> the roofline: how near each cell comes to what this machine can compute, and to what it can fetch from memory.
+
+S. Williams, A. Waterman, D. Patterson, "Roofline: an insightful visual performance model for multicore architectures",
+Communications of the ACM 52 (2009) 65-76.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from edgebench.record import Record, Roof
+from edgebench.reports import pairs
+from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, figure, labels, logarithmic, scaled, shapes
+from edgebench.reports.plots.names import Cell, Point, key_height, name
+from edgebench.units import OPERATIONS, percent_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
+ABOUT = (
+    "Operations a second (a multiplication and an addition are two) against operations for each byte the call moves, counted from the model's file. A point "
+    "below the slope waits for memory at best; one below the level line for arithmetic. The lines were measured on this machine, for as many threads and the "
+    "precision they name; the number is the share of its own roof that a cell reaches. One far below both has other costs: small operators, tokenising, Python."
+)
+
+
+def plots(records: Sequence[Record]) -> list[Plot]:
+    """One, of all cells with a roof, counted work and a time."""
+    known = [one for one in records if one.roof and one.work and one.work.bytes and one.work.ops and _roof_ops(one) and pairs.time_ns(one)]
+    return [Plot("roofline", "", ABOUT, partial(_draw, known))] if known else []
+
+
+def achieved(record: Record) -> float:
+    """Operations a second of a call at its median."""
+    time = pairs.time_ns(record)
+    return record.work.ops / (time / 1e9) if record.work and time else 0.0
+
+
+def intensity(record: Record) -> float:
+    """Operations for each byte."""
+    return record.work.ops / record.work.bytes if record.work else 0.0
+
+
+def ceiling(record: Record) -> float:
+    """What its own roof allows at its intensity, operations a second."""
+    return min(_roof_ops(record), record.roof.bytes_per_s * intensity(record)) if record.roof else 0.0
+
+
+def _roof_ops(record: Record) -> float:
+    return record.roof.ops_per_s.get(record.work.precision, 0.0) if record.roof and record.work else 0.0
+
+
+def _draw(records: list[Record], width: float) -> Figure:
+    made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.2) + key_height(len(records), width))
+    roofs = _roofs(records)
+    xs = [intensity(one) for one in records] + [peak / roof.bytes_per_s for roof, _, peak in roofs]
+    left, right = min(xs) / 3, max(xs) * 4
+    unit, size = scaled([max(peak for _, _, peak in roofs)], OPERATIONS)
+    for place, (roof, precision, peak) in enumerate(roofs):
+        ridge = peak / roof.bytes_per_s
+        xs_of, ys_of = [left, ridge, right], [left * roof.bytes_per_s / size, peak / size, peak / size]
+        axes.plot(xs_of, ys_of, color=INK, linewidth=1.1, linestyle=DASHES[place % len(DASHES)], gid="roof")
+        said = f"{precision}, {roof.threads} thread{'s' if roof.threads != 1 else ''}"
+        axes.annotate(said, (right, peak / size), xytext=(-2, 2), textcoords="offset points", ha="right", va="bottom", size=7.5, color=MUTED)
+    texts, colour, shape = labels(records), colours(records), shapes(records)
+    for one in records:
+        x, y = intensity(one), achieved(one) / size
+        axes.plot(x, y, shape[one.spec.precision], color=colour[one.spec.backend], markeredgecolor=PAPER, markersize=8, gid="cell")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    low, high = min(achieved(one) for one in records) / size / 4, max(peak for _, _, peak in roofs) / size * 2.5
+    axes.set(xlim=(left, right), ylim=(low, high))
+    logarithmic(axes.xaxis, left, right)
+    logarithmic(axes.yaxis, low, high)
+    axes.set_xlabel("operations for each byte (logarithmic)")
+    axes.set_ylabel(f"{unit} (logarithmic)")
+    cells = [
+        Cell(Point(intensity(one), achieved(one) / size, 64), f"{texts[id(one)]}, {percent_text(achieved(one) / ceiling(one))}",
+             colour[one.spec.backend], shape[one.spec.precision], colour[one.spec.backend])
+        for one in records
+    ]  # fmt: skip
+    name(made, axes, cells, width)
+    return made
+
+
+def _roofs(records: Sequence[Record]) -> list[tuple[Roof, str, float]]:
+    """Each roof that some cell is under, once: of a number of threads and a precision the highest that was measured."""
+    found: dict[tuple[int, str], tuple[Roof, str, float]] = {}
+    for one in records:
+        assert one.roof is not None
+        assert one.work is not None
+        key = one.roof.threads, one.work.precision
+        if key not in found or _roof_ops(one) > found[key][2]:
+            found[key] = one.roof, one.work.precision, _roof_ops(one)
+    return [found[key] for key in sorted(found)]
