@@ -96,7 +96,7 @@ def _pick(found: Any) -> str:
     if found.pick:
         said = f'<div class="pick">\n<p>{safe(what)}take <strong>{safe(found.pick.spec.name)}</strong>: {safe(numbers(found.pick))}</p>\n'
     else:
-        said = f'<div class="pick none">\n<p>{safe(what)}take none: {safe("; ".join(found.nearest))}</p>\n'
+        said = f'<div class="pick none">\n<p>{safe(what)}take none: {safe("; ".join(found.nearest) or "no valid cell has a time")}</p>\n'
     others = "".join(f"<li>{safe(record.spec.name)}: {safe(why)}</li>\n" for record, why in found.rejected)
     return f"{said}{f'<details><summary>Why not the others</summary>{chr(10)}<ul>{chr(10)}{others}</ul></details>{chr(10)}' if others else ''}</div>\n"
 

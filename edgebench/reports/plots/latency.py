@@ -55,7 +55,7 @@ def _draw(records: list[Record], width: float) -> Figure:
     made, axes = rows.figure_of(width, len(records), row=0.46, more=0.55)
     every = [sorted(one.latency.samples_ns) for one in records if one.latency]
     low, high = min(one[0] for one in every), max(max(stats.percentile(one, CUT), stats.percentile(one, 0.5) * 1.05) for one in every) * 1.12
-    unit, size = scaled([low], NS)
+    unit, size = scaled([math.sqrt(low * high)], NS)
     axes.set_xscale("log")
     axes.set_xlim(low / size / 1.03, high / size)
     colour = colours(records)

@@ -24,7 +24,8 @@ RATES = (
 )
 TRIALS = (
     "Every rate that was offered, in all processes: the latency that 99 % of the queries kept, counted from their scheduled arrivals. A filled point held the "
-    "bound, a hollow one did not; a cross at the upper edge stands for a trial that was cut off with too few queries to claim a percentile."
+    "bound, a hollow one did not; a cross at the upper edge stands for a trial that was cut off with too few queries to claim a percentile. Where no "
+    "bound was asked for, each process has its own: ten medians of a lone call."
 )
 
 
@@ -71,13 +72,14 @@ def _draw_trials(records: list[Record], width: float) -> Figure:
     texts = labels(records)
     for axes, record in zip(panels, records, strict=True):
         offered = [one for process in (record.throughput.trials if record.throughput else []) for one in process]
-        _panel(axes, offered, record.throughput.bound_ns if record.throughput else None, colours(records)[record.spec.backend])
+        _panel(axes, offered, record, colours(records)[record.spec.backend])
         axes.set_title(texts[id(record)])
     panels[-1].set_xlabel("offered queries a second")
     return made
 
 
-def _panel(axes: Axes, offered: list[Trial], bound_ns: int | None, colour: str) -> None:
+def _panel(axes: Axes, offered: list[Trial], record: Record, colour: str) -> None:
+    bound_ns = record.throughput.bound_ns if record.throughput else None
     known = [one for one in offered if one.latency_ns is not None]
     heights = [one.latency_ns for one in known if one.latency_ns is not None] + ([bound_ns] if bound_ns else [])
     unit, size = scaled(heights or [1], NS)
@@ -95,7 +97,9 @@ def _panel(axes: Axes, offered: list[Trial], bound_ns: int | None, colour: str) 
     axes.plot(cut, [0.96] * len(cut), "x", color=MUTED, markersize=5, transform=axes.get_xaxis_transform(), gid="cut")
     if bound_ns:
         axes.axhline(bound_ns / size, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
-        axes.annotate("bound", (0, bound_ns / size), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points", va="bottom", size=7.5)
+        said = "bound" if record.spec.bound_ns else "bound of the first process"
+        axes.annotate(said, (0, bound_ns / size), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points", va="bottom", size=7.5)
+    axes.set_xlim(0)
     axes.set_ylabel(f"99 % within ({unit})")
 
 
