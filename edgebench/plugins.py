@@ -40,6 +40,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "tasks": {
         "text-classification": "edgebench.tasks.classify_text:TextClassification",
+        "token-classification": "edgebench.tasks.tag_tokens:TokenClassification",
     },
 }
 

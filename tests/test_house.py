@@ -37,7 +37,8 @@ ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "torch"}
 HEAVY = ENGINES | {"transformers", "safetensors", "onnx", "onnxscript", "litert_torch", "ai_edge_quantizer", "flatbuffers", "tomli_w", "psutil"}
 HEAVY |= {"matplotlib", "pandas", "pyarrow"}
 SMALL_DEVICE = {"numpy", "tokenizers", "msgspec", "psutil"}
-ON_REQUEST = {"edgebench.bench.loadgen": {"mlperf_loadgen"}}  # what the worker needs for one option only
+# what the worker needs for one option, or to score one task's answers, only
+ON_REQUEST = {"edgebench.bench.loadgen": {"mlperf_loadgen"}, "edgebench.tasks.bleu": {"sacrebleu"}, "edgebench.tasks.f1": {"seqeval"}}
 
 
 class Import(NamedTuple):

@@ -7,11 +7,14 @@ used only if its bytes are the card's. The ones passed over, and why, are in `La
 from __future__ import annotations
 
 import csv
+import gzip
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 import msgspec
 
@@ -20,6 +23,7 @@ from edgebench.errors import CardError, FetchError, IntegrityError, UsageError
 from edgebench.models.artifact import beside, digest_of, verify
 from edgebench.models.card import File
 from edgebench.models.fetch import Wanted, fetch
+from edgebench.models.spans import read_tagged
 
 
 class Copy(Wanted, frozen=True, forbid_unknown_fields=True):
@@ -30,18 +34,22 @@ class Copy(Wanted, frozen=True, forbid_unknown_fields=True):
 
 
 class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Labelled texts under a name of their own: a .tsv or .csv file with columns `text` and `label` for each split.
+    """Labelled texts under a name of their own, one file for each split.
 
-    `rows` names a file of row numbers (`3 7-9`, from 0 after the header): only those rows are used.
+    `form` is "table" (.tsv or .csv, columns `text` and `label`), "words" (a word and its tag a line, `text` and `label` number
+    the columns from 0) or "lines" (one text a line; line n of the split's file in `answers` is what line n should be answered
+    with). `rows` names a file of row numbers (`3 7-9`, from 0 after the header): only those rows of a table are used.
     """
 
     name: str
     about: str
     licence: str
     source: str
-    text: str
-    label: str
     splits: dict[str, tuple[Copy, ...]]
+    text: str = ""
+    label: str = ""
+    form: Literal["table", "words", "lines"] = "table"
+    answers: dict[str, tuple[Copy, ...]] = {}
     rows: File | None = None
     note: str = ""
 
@@ -59,10 +67,11 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Labelled:
-    """Texts and their label numbers. `name` is the set's own; `sha256` is of the file that the rows were read from."""
+    """Texts and what each should be answered with: a number in `label_names`, or a text of its own (a translation, or what
+    `edgebench.models.spans` writes). `name` is the set's own; `sha256` is of the file that the rows were read from."""
 
     texts: tuple[str, ...]
-    labels: tuple[int, ...]
+    labels: tuple[int | str, ...]
     label_names: tuple[str, ...]
     name: str
     split: str
@@ -76,8 +85,8 @@ class Labelled:
 
     @property
     def references(self) -> list[str]:
-        """The labels by name, as a task's `score` takes them."""
-        return [self.label_names[label] for label in self.labels]
+        """What each text should be answered with, as a task's `score` takes it."""
+        return [self.label_names[label] if isinstance(label, int) else label for label in self.labels]
 
 
 def read(path: Path) -> Dataset:
@@ -111,8 +120,18 @@ def load(name: str, split: str, *, folder: Path | None = None, offline: bool = F
         except FetchError as error:
             passed_over.append(f"{choice.name} was not used: {error}")
             continue
-        rows = None if choice.rows is None else _row_numbers(beside(path, choice.rows))
-        examples = list(_examples(file, choice, card.labels, rows))
+        sha256 = copy.sha256
+        if choice.form == "lines":
+            try:
+                answers, answered, _ = _find(choice, choice.answers.get(split, ()), path, folder or _data_folder(), offline)
+            except FetchError as error:
+                passed_over.append(f"{choice.name} was not used: {error}")
+                continue
+            examples = _paired(file, answered)
+            sha256 = hashlib.sha256(f"{sha256} {answers.sha256}".encode()).hexdigest()
+        else:
+            rows = None if choice.rows is None else _row_numbers(beside(path, choice.rows))
+            examples = list(_examples(file, choice, card.labels, rows))
         if not examples:
             raise CardError(f"{file} holds no examples; correct the file")
         notes = [copy.note, choice.note, *passed_over]
@@ -120,7 +139,7 @@ def load(name: str, split: str, *, folder: Path | None = None, offline: bool = F
             notes.insert(0, f"{limit} of {len(examples)} examples, drawn with seed {seed}")
             examples = [examples[at] for at in sorted(Random(seed).sample(range(len(examples)), limit))]
         texts, labels = zip(*examples, strict=True)
-        return Labelled(texts, labels, card.labels, choice.name, split, source, copy.sha256, choice.licence, "; ".join(filter(None, notes)))
+        return Labelled(texts, labels, card.labels, choice.name, split, source, sha256, choice.licence, "; ".join(filter(None, notes)))
     raise FetchError(f"{split} of dataset {card.name!r} could not be had: {'; '.join(passed_over)}")
 
 
@@ -203,8 +222,30 @@ def _row_numbers(path: Path) -> frozenset[int]:
     return frozenset(numbers)
 
 
-def _examples(path: Path, choice: Set, labels: tuple[str, ...], rows: frozenset[int] | None) -> Iterator[tuple[str, int]]:
-    """Each row's text without blanks at its ends, and its label's number."""
+def _paired(texts: Path, answers: Path) -> list[tuple[str, int | str]]:
+    """Line n of one file with line n of the other."""
+    mine, theirs = _lines(texts), _lines(answers)
+    if len(mine) != len(theirs):
+        raise CardError(f"{texts} has {len(mine)} lines, {answers} has {len(theirs)}; expected an answer for each text: correct the files")
+    return list(zip(mine, theirs, strict=True))
+
+
+def _lines(path: Path) -> list[str]:
+    data = path.read_bytes()
+    try:
+        return [line.strip() for line in (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8").split("\n")[:-1]]
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise CardError(f"{path} cannot be read: {error}; expected lines of UTF-8, in a .gz compressed") from error
+
+
+def _examples(path: Path, choice: Set, labels: tuple[str, ...], rows: frozenset[int] | None) -> Iterator[tuple[str, int | str]]:
+    """Each row's text without blanks at its ends, and its label."""
+    if choice.form == "words":
+        try:
+            yield from read_tagged(path, int(choice.text), int(choice.label))
+        except ValueError as error:
+            raise CardError(f"{path}: {error}; expected a word in column {choice.text} and its tag in column {choice.label}") from error
+        return
     with path.open(encoding="utf-8", newline="") as file:
         table = csv.DictReader(file) if path.suffix == ".csv" else csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         try:

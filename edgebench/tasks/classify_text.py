@@ -10,13 +10,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from edgebench.errors import CardError, InputError
 from edgebench.models.card import Card
 from edgebench.tasks.base import Lap, Metric
 from edgebench.tasks.metrics import accuracy
-from edgebench.tasks.text import text_lines
+from edgebench.tasks.text import encodings, joined, opened, text_lines
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Arrays, Session, TensorSpec
@@ -49,19 +48,13 @@ class TextClassification:
     unit = "tokens"
 
     def __init__(self, card: Card, files: dict[str, Path]) -> None:
-        if "tokenizer" not in files:
-            raise CardError(f"card {card.name!r} has no [files.tokenizer]; text classification needs a tokenizer.json")
         self._names = card.labels
         self._max_tokens = int(card.preprocess.get("max_tokens", 512))
-        try:
-            self._tokenizer = Tokenizer.from_file(str(files["tokenizer"]))
-        except Exception as error:  # tokenizers raises bare Exception for a file it cannot read
-            raise CardError(f"{files['tokenizer'].name} of card {card.name!r} is no tokenizer: {error}") from error
-        self._tokenizer.no_padding()
+        self._tokenizer = opened(card, files, "tokenizer")
         self._tokenizer.enable_truncation(self._max_tokens)
 
     def sizes(self, examples: Sequence[str]) -> list[int]:
-        return [len(one.ids) for one in self._encodings(examples)]
+        return [len(one.ids) for one in encodings(self._tokenizer, examples)]
 
     def answer(self, examples: Sequence[str], session: Session, lap: Lap) -> list[Classification]:
         feeds, encoded = self.encode(examples, session.inputs, session.lengths)
@@ -77,21 +70,21 @@ class TextClassification:
 
         Padded to the smallest of `lengths` that fits; empty: to the longest example.
         """
-        encodings = self._encodings(examples)
-        longest = max(len(one.ids) for one in encodings)
+        rows_of_ids = encodings(self._tokenizer, examples)
+        longest = max(len(one.ids) for one in rows_of_ids)
         width = next((length for length in lengths if length >= longest), None) if lengths else longest
         if width is None:  # the file was made for shorter texts than the card says
             width = lengths[-1]
         feeds: Arrays = {}
         for spec in inputs:
-            rows = [_row(one, spec.name)[:width] for one in encodings]
+            rows = [_row(one, spec.name)[:width] for one in rows_of_ids]
             if len(rows) == 1 and len(rows[0]) == width:
                 feeds[spec.name] = np.array(rows, dtype=spec.dtype)
             else:
                 feeds[spec.name] = array = np.zeros((len(rows), width), dtype=spec.dtype)
                 for place, row in zip(array, rows, strict=True):
                     place[: len(row)] = row
-        return feeds, _Encoded([bool(one.overflowing) or len(one.ids) > width for one in encodings])
+        return feeds, _Encoded([bool(one.overflowing) or len(one.ids) > width for one in rows_of_ids])
 
     def decode(self, outputs: Arrays, encoded: _Encoded) -> list[Classification]:
         """Softmax over (examples, labels) logits."""
@@ -114,28 +107,10 @@ class TextClassification:
         if length > self._max_tokens:
             raise InputError(f"length {length} is more than the {self._max_tokens} tokens this model reads; ask for at most {self._max_tokens}")
         random, pool = Random(seed), list(examples)
-        return [self._joined(first, pool, length, random) for first in examples]
+        return [joined(self._tokenizer, first, pool, length, random) for first in examples]
 
     def read(self, stream: BinaryIO) -> list[str]:
         return text_lines(stream)
-
-    def _joined(self, text: str, pool: list[str], length: int, random: Random) -> str:
-        self_ids = self._tokenizer.encode(text).ids
-        while len(self_ids) < self._max_tokens and len(self_ids) < length + 8:
-            text = f"{text} {random.choice(pool)}"
-            self_ids = self._tokenizer.encode(text).ids
-        encoding = self._tokenizer.encode(text)
-        specials = sum(encoding.special_tokens_mask)
-        end = encoding.offsets[length - specials][1] if len(encoding.ids) > length else len(text)
-        return text[:end]
-
-    def _encodings(self, examples: Sequence[str]) -> list[Any]:
-        try:
-            if len(examples) == 1:
-                return [self._tokenizer.encode(examples[0])]
-            return list(self._tokenizer.encode_batch_fast(list(examples)))
-        except (TypeError, UnicodeError) as error:
-            raise InputError(_what_is_wrong(examples)) from error
 
     def _classification(self, row: list[float], truncated: bool) -> Classification:
         best = max(row)
@@ -158,14 +133,3 @@ def _softmax(logits: list[float]) -> list[float]:
     powers = [exp(one - most) for one in logits]
     total = sum(powers)
     return [one / total for one in powers]
-
-
-def _what_is_wrong(examples: Sequence[Any]) -> str:
-    for place, one in enumerate(examples):
-        if not isinstance(one, str):
-            return f"example {place} is {type(one).__name__}, expected str; decode bytes first, e.g. data.decode('utf-8')"
-        try:
-            one.encode("utf-8")
-        except UnicodeEncodeError as error:
-            return f"example {place} holds {one[error.start]!r} at character {error.start}, which is no Unicode text; decode the bytes with errors='replace'"
-    return "an example cannot be tokenised; expected a list of str"

@@ -17,16 +17,15 @@ from typing import Any
 import msgspec
 import tomli_w
 import torch
-from transformers import BertForSequenceClassification
 
 from edgebench.errors import CardError, EngineError
 from edgebench.models.artifact import digest_of
 from edgebench.models.card import Card, File, Score, Tolerance, Variant
 from edgebench.models.data import Labelled
 from edgebench.train import nets
-from edgebench.train.data import collate, tokenised
+from edgebench.train.data import collate, tagged, tokenised
 from edgebench.train.export import BACKENDS, Exported, Parity, export, parity
-from edgebench.train.recipe import Recipe
+from edgebench.train.recipe import METRICS, Recipe
 
 # what a variant may lose beside the reference: fp32 is the same arithmetic in another order, int8 is not
 TOLERANCE = {"fp32": Tolerance(difference=1e-3, agreement=0.995, accuracy_loss=0.005), "int8": Tolerance(agreement=0.97, accuracy_loss=0.01)}
@@ -40,7 +39,7 @@ class Run:
 
     recipe: Recipe
     result: dict[str, Any]
-    net: BertForSequenceClassification
+    net: nets.Net
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Made:
 
     name: str
     about: str
-    net: BertForSequenceClassification
+    net: nets.Net
     tokenizer: Path
     dataset: str
     made_by: dict[str, Any]
@@ -68,7 +67,7 @@ def read_run(folder: Path) -> Run:
         shape = recipe.student
         net = nets.build(
             layers=len(shape.layers), hidden=shape.hidden, heads=int(result["heads"]), ffn=shape.ffn,
-            labels=weights["classifier.weight"].shape[0], vocab=weights["bert.embeddings.word_embeddings.weight"].shape[0],
+            labels=weights["classifier.weight"].shape[0], vocab=weights["bert.embeddings.word_embeddings.weight"].shape[0], task=recipe.task,
         )
         net.load_state_dict(weights)
     except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, UnpicklingError, msgspec.ValidationError) as error:
@@ -91,7 +90,8 @@ def write(made: Made, into: Path, labelled: Labelled, *, variants: Sequence[str]
     lengths = [*(one for one in LENGTHS if one < made.max_tokens), made.max_tokens]
     written = export(made.net, folder, variants=variants, lengths=lengths, progress=tell)
     write_tokenizer(made.tokenizer, folder / "tokenizer.json", made.max_tokens)
-    examples = tokenised(labelled, folder / "tokenizer.json", made.max_tokens)
+    tokens = tagged if made.task == "token-classification" else tokenised
+    examples = tokens(labelled, folder / "tokenizer.json", made.max_tokens)
     rows = range(min(COMPARED, len(examples)))
     batches = [(one.ids, one.mask) for one in (collate(examples, rows[at:at + 4]) for at in range(0, len(rows), 4))]
     for one in written:
@@ -104,7 +104,7 @@ def write(made: Made, into: Path, labelled: Labelled, *, variants: Sequence[str]
     scored = tuple(msgspec.structs.replace(variant, accuracy=_score(path, variant, labelled)) for variant in card.variants)
     for variant in scored:
         if variant.accuracy:
-            tell(f"{variant.name}: accuracy {variant.accuracy.value:.2%} on {labelled.name}, n = {variant.accuracy.n}")
+            tell(f"{variant.name}: {METRICS[card.task].replace('_', ' ')} {variant.accuracy.value:.2%} on {labelled.name}, n = {variant.accuracy.n}")
     write_card(msgspec.structs.replace(card, variants=scored), path)
     return path
 
@@ -138,10 +138,10 @@ def _check(one: Exported, close: Parity) -> None:
 
 
 def _made(run: Run, tokenizer: Path) -> Made:
-    recipe, result = run.recipe, run.result
+    recipe, result, metric = run.recipe, run.result, METRICS[run.recipe.task]
     made_by = {
         "recipe": recipe.name, "seed": recipe.seed, "teacher": recipe.teacher.weights, "assistant": recipe.assistant.weights if recipe.assistant else None,
-        "teacher_accuracy": round(result["teacher"]["accuracy_dev"], 4), "student_accuracy": round(result["student"]["accuracy_dev"], 4),
+        f"teacher_{metric}": round(result["teacher"][f"{metric}_dev"], 4), f"student_{metric}": round(result["student"][f"{metric}_dev"], 4),
         "trained_on": f"{recipe.dataset}, sha256 {result['train_sha256'][:16]}",
     }
     return Made(

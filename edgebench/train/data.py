@@ -1,4 +1,4 @@
-"""Labelled sentences -> length-bucketed batches of token ids, in an order that a seed and an epoch number fix."""
+"""Labelled sentences, or sentences with labelled words -> length-bucketed batches of token ids, in an order that a seed and an epoch number fix."""
 
 from __future__ import annotations
 
@@ -13,26 +13,33 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from edgebench.models import spans
 from edgebench.models.data import Labelled
 
+UNLABELLED = -100  # a position without a label: PyTorch's cross entropy passes it over
 POOL_BATCHES = 40  # sentences are sorted by length within pools of this many batches: little padding, still well mixed
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Tokenised sentences and their label numbers, in one order."""
+    """Tokenised sentences and their label numbers, in one order: one number for a sentence, one for each of its tokens, or those of
+    another sentence's tokens."""
 
     ids: list[list[int]]
-    labels: list[int]
+    labels: list[int] | list[list[int]]
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def select(self, rows: Sequence[int]) -> Examples:
-        return Examples([self.ids[row] for row in rows], [self.labels[row] for row in rows])
+        return Examples([self.ids[row] for row in rows], [self.labels[row] for row in rows])  # type: ignore[arg-type]
 
     def __add__(self, other: Examples) -> Examples:
-        return Examples(self.ids + other.ids, self.labels + other.labels)
+        return Examples(self.ids + other.ids, self.labels + other.labels)  # type: ignore[operator]
+
+    def without_labels(self) -> Examples:
+        """The same sentences, as ones with labelled words of which none is labelled."""
+        return Examples(self.ids, [[UNLABELLED] * len(one) for one in self.ids])
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Batch:
     rows: Tensor  # (B,) int64
     ids: Tensor  # (B, S) int64
     mask: Tensor  # (B, S) int64, 1 where real
-    labels: Tensor  # (B,) int64
+    labels: Tensor  # (B,) int64, or (B, longest) with UNLABELLED where there is none
 
 
 def tokenised(labelled: Labelled, tokenizer: Path, max_tokens: int) -> Examples:
@@ -50,7 +57,29 @@ def tokenised(labelled: Labelled, tokenizer: Path, max_tokens: int) -> Examples:
     encoder = Tokenizer.from_file(str(tokenizer))
     encoder.no_padding()
     encoder.enable_truncation(max_tokens)
-    return Examples([one.ids for one in encoder.encode_batch_fast(list(labelled.texts))], list(labelled.labels))
+    return Examples([one.ids for one in encoder.encode_batch_fast(list(labelled.texts))], [int(label) for label in labelled.labels])
+
+
+def tagged(labelled: Labelled, tokenizer: Path, max_tokens: int) -> Examples:
+    """The texts as ids, and for the first token of each word the number of the tag that its place in the spans gives it.
+
+    Words are the tokenizer's own, as they are when the net is used: spans that end within one take all of it.
+    """
+    encoder = Tokenizer.from_file(str(tokenizer))
+    encoder.no_padding()
+    encoder.enable_truncation(max_tokens)
+    numbers = {name: number for number, name in enumerate(labelled.label_names)}
+    encodings = encoder.encode_batch(list(labelled.texts))
+    labels: list[list[int]] = []
+    for encoding, reference in zip(encodings, labelled.references, strict=True):
+        words = encoding.word_ids
+        firsts = [at for at, word in enumerate(words) if word is not None and (at == 0 or word != words[at - 1])]
+        lasts = [at for at, word in enumerate(words) if word is not None and (at + 1 == len(words) or word != words[at + 1])]
+        places = [(encoding.offsets[first][0], encoding.offsets[last][1]) for first, last in zip(firsts, lasts, strict=True)]
+        labels.append(row := [UNLABELLED] * len(encoding.ids))
+        for first, tag in zip(firsts, spans.tags_of(places, spans.read(reference)), strict=True):
+            row[first] = numbers[tag]
+    return Examples([one.ids for one in encodings], labels)
 
 
 def sentences(labelled: Labelled, tokenizer: Path, *, count: int, max_tokens: int, seed: int) -> Examples:
@@ -88,7 +117,10 @@ def collate(examples: Examples, rows: Sequence[int], pad: int = 0) -> Batch:
     longest = max(map(len, picked))
     ids = torch.tensor([one + [pad] * (longest - len(one)) for one in picked])
     mask = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one in picked])
-    return Batch(torch.tensor(rows), ids, mask, torch.tensor([examples.labels[row] for row in rows]))
+    labels = [examples.labels[row] for row in rows]
+    longest = max((len(one) for one in labels if isinstance(one, list)), default=0)
+    padded = [one + [UNLABELLED] * (longest - len(one)) if isinstance(one, list) else one for one in labels]
+    return Batch(torch.tensor(rows), ids, mask, torch.tensor(padded))
 
 
 def shuffled(examples: Examples, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
@@ -113,5 +145,5 @@ def fingerprint(examples: Examples) -> str:
     """sha256 over ids and labels: two runs with the same value saw the same data."""
     digest = hashlib.sha256()
     for ids, label in zip(examples.ids, examples.labels, strict=True):
-        digest.update(f"{label}:{','.join(map(str, ids))}\n".encode())
+        digest.update(f"{','.join(map(str, label)) if isinstance(label, list) else label}:{','.join(map(str, ids))}\n".encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""A trained BERT classifier -> files for every engine: ONNX, TFLite and TorchScript, each in fp32 and int8.
+"""A trained BERT classifier, of texts or of their tokens -> files for every engine: ONNX, TFLite and TorchScript, each in fp32 and int8.
 
     written = export(net, Path("models/tinybert-sst2"))     # tinybert-sst2-fp32.onnx, ..., tinybert-sst2-int8.pt
     parity(net, written[1], batches)                        # how far the file is from the net, through its engine
@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import BertForSequenceClassification
 
 from edgebench import plugins
 from edgebench.backends.base import Options, Session
 from edgebench.errors import MissingError, UsageError, did_you_mean
 from edgebench.models.artifact import digest_of
+from edgebench.train.nets import Net
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,8 +56,8 @@ class Exported:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a file's answers are from the net's on `n` sentences: the largest absolute difference of any probability,
-    and the share of equal predictions."""
+    """How far a file's answers are from the net's on `n` sentences, or tokens of sentences: the largest absolute difference of
+    any probability, and the share of equal predictions."""
 
     difference: float
     agreement: float
@@ -65,20 +65,20 @@ class Parity:
 
 
 class Classifier(nn.Module):
-    """The net's forward pass in plain operations: (B, S) ids and their 1/0 mask -> (B, C) logits.
+    """The net's forward pass in plain operations: (B, S) ids and their 1/0 mask -> (B, C) logits, or (B, S, C) of a tagger.
 
     Shares the net's parameters. Tracing the library's own modules leaves a gather of token types and a mask that some
     converters lose; here positions and token type 0 are one table, cut at the length, and the mask is an explicit addition.
     """
 
-    def __init__(self, net: BertForSequenceClassification) -> None:
+    def __init__(self, net: Net) -> None:
         super().__init__()
         table = net.bert.embeddings
         self.words = table.word_embeddings
         self.places = nn.Buffer((table.position_embeddings.weight + table.token_type_embeddings.weight[0]).detach().clone())
         self.norm = table.LayerNorm
         self.layers = net.bert.encoder.layer
-        self.pooler = net.bert.pooler.dense
+        self.pooler = net.bert.pooler and net.bert.pooler.dense
         self.classifier = net.classifier
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ class Classifier(nn.Module):
             weights = torch.softmax(query @ key.transpose(-1, -2) * attention.scaling + mask, dim=-1)
             x = output.LayerNorm(x + output.dense((weights @ value).transpose(1, 2).reshape(x.shape[0], x.shape[1], -1)))
             x = layer.output.LayerNorm(x + layer.output.dense(nn.functional.gelu(layer.intermediate.dense(x))))
-        logits: Tensor = self.classifier(torch.tanh(self.pooler(x[:, 0])))
+        logits: Tensor = self.classifier(x if self.pooler is None else torch.tanh(self.pooler(x[:, 0])))
         return logits
 
 
@@ -100,7 +100,7 @@ def _split(x: Tensor, head_width: int) -> Tensor:
 
 
 def export(
-    net: BertForSequenceClassification, folder: Path, *, variants: Sequence[str] = VARIANTS, lengths: Sequence[int] = (32, 64, 128),
+    net: Net, folder: Path, *, variants: Sequence[str] = VARIANTS, lengths: Sequence[int] = (32, 64, 128),
     progress: Callable[[str], None] = lambda name: None,
 ) -> list[Exported]:
     """Write `net` into `folder` as {folder's name}-{precision}{suffix}, one file for each of `variants`, e.g. "onnx/int8".
@@ -127,33 +127,44 @@ def export(
     return written
 
 
-def parity(net: BertForSequenceClassification, exported: Exported, batches: Iterable[tuple[Tensor, Tensor]]) -> Parity:
+def parity(net: Net, exported: Exported, batches: Iterable[tuple[Tensor, Tensor]]) -> Parity:
     """Run the same padded (ids, mask) batches through `net` and, in its engine, through the file."""
     batches = list(batches)
     net.eval()
     with torch.no_grad():
-        wanted = np.concatenate([torch.softmax(net(input_ids=ids, attention_mask=mask).logits, dim=-1).numpy() for ids, mask in batches])
+        logits = [_real(net(input_ids=ids, attention_mask=mask).logits.numpy(), mask.numpy()) for ids, mask in batches]
+    wanted = _softmax(np.concatenate(logits))
     found = probabilities(exported, batches)
     return Parity(float(np.abs(found - wanted).max()), float((found.argmax(1) == wanted.argmax(1)).mean()), len(wanted))
 
 
 def probabilities(exported: Exported, batches: Iterable[tuple[Tensor, Tensor]]) -> NDArray[np.float32]:
-    """(n, C): the file's answers to (ids, mask) batches, in its engine with one thread."""
+    """(n, C): the file's answers to (ids, mask) batches, in its engine with one thread; a tagger's for every real token."""
     session = plugins.get("backends", BACKENDS[exported.format]).open(exported.path, Options(threads=1))
     try:
         rows = [_logits(session, ids.numpy(), mask.numpy()) for ids, mask in batches]
     finally:
         session.close()
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True)) if (logits := np.concatenate(rows)).size else logits
+    return _softmax(np.concatenate(rows))
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True)) if logits.size else logits
     answers: NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
     return answers
+
+
+def _real(logits: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+    """(B, C) as they are; of (B, S, C) those of real tokens, as (n, C)."""
+    return logits if logits.ndim == 2 else logits[mask.astype(bool)]
 
 
 def _logits(session: Session, ids: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
     """Any batch through any session: one row at a time, padded to its length, where the file fixes both."""
     types = {spec.name: spec.dtype for spec in session.inputs}
     if not session.lengths:
-        return session.run({"input_ids": ids.astype(types["input_ids"]), "attention_mask": mask.astype(types["attention_mask"])})["logits"]
+        feeds = {"input_ids": ids.astype(types["input_ids"]), "attention_mask": mask.astype(types["attention_mask"])}
+        return _real(session.run(feeds)["logits"], mask)
     answers = []
     for row, real in zip(ids, mask, strict=True):
         used = int(real.sum())
@@ -163,7 +174,7 @@ def _logits(session: Session, ids: NDArray[Any], mask: NDArray[Any]) -> NDArray[
         feeds = {name: np.zeros((1, width), dtype=types[name]) for name in ("input_ids", "attention_mask")}
         feeds["input_ids"][0, :used] = row[:used]
         feeds["attention_mask"][0, :used] = 1
-        answers.append(session.run(feeds)["logits"])
+        answers.append(_real(session.run(feeds)["logits"], feeds["attention_mask"]))
     return np.concatenate(answers)
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import torch
 from torch import Tensor, nn
 
-from edgebench.train.data import Batch, Examples, collate, in_order, shuffled
+from edgebench.models.spans import runs
+from edgebench.tasks.metrics import f1, matches
+from edgebench.train.data import UNLABELLED, Batch, Examples, collate, in_order, shuffled
 
 Loss = Callable[[Batch], dict[str, Tensor]]
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -87,15 +90,18 @@ def train(
 
 @torch.no_grad()
 def predict_logits(net: nn.Module, examples: Examples, *, bf16: bool = False) -> Tensor:
-    """(n, C) float32 logits in the examples' order, without dropout."""
+    """(n, C) float32 logits in the examples' order, without dropout; of a token classifier (n, longest, C), 0 at padding."""
     net.eval()
     logits: Tensor | None = None
     for batch in in_order(examples):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
             out = net(input_ids=batch.ids, attention_mask=batch.mask).logits.float()
         if logits is None:
-            logits = torch.empty(len(examples), out.shape[1])
-        logits[batch.rows] = out
+            logits = torch.zeros(len(examples), *([max(map(len, examples.ids))] if out.ndim == 3 else []), out.shape[-1])
+        if out.ndim == 3:
+            logits[batch.rows, : out.shape[1]] = out
+        else:
+            logits[batch.rows] = out
     if logits is None:
         raise ValueError("there are no examples to predict; give at least one")
     return logits
@@ -104,6 +110,17 @@ def predict_logits(net: nn.Module, examples: Examples, *, bf16: bool = False) ->
 def accuracy(net: nn.Module, examples: Examples) -> float:
     """The share of examples whose largest logit is their label's."""
     return (predict_logits(net, examples).argmax(1) == torch.tensor(examples.labels)).float().mean().item()
+
+
+def entity_f1(net: nn.Module, examples: Examples, names: Sequence[str]) -> float:
+    """F1 over the spans that the likeliest tags of labelled tokens make, tags named in the labels' order."""
+    sure = predict_logits(net, examples).argmax(-1).tolist()
+    found, right = [], []
+    for row, labels in zip(sure, cast("list[list[int]]", examples.labels), strict=True):
+        places = [at for at, label in enumerate(labels) if label != UNLABELLED]
+        found.append(set(runs([names[row[at]] for at in places])))
+        right.append(set(runs([names[labels[at]] for at in places])))
+    return f1(matches(found, right).sum(0))
 
 
 def _adamw(modules: nn.Module, schedule: Schedule) -> torch.optim.AdamW:

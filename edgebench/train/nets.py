@@ -1,4 +1,4 @@
-"""BERT encoders with a classification head, built and loaded through `transformers`.
+"""BERT encoders with a head that classifies a text or each of its tokens, built and loaded through `transformers`.
 
 The architectures are that library's own. What is added is what distillation needs and it does not return: the attention
 scores *before* the softmax (its `output_attentions` are probabilities after it).
@@ -9,12 +9,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface, BertConfig, BertForSequenceClassification
+from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
+    BertConfig,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+)
 from transformers.masking_utils import eager_mask
+
+Net: TypeAlias = BertForSequenceClassification | BertForTokenClassification
+HEADS: dict[str, type[Net]] = {"text-classification": BertForSequenceClassification, "token-classification": BertForTokenClassification}
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class Traced:
     `hidden` has one entry more than `scores`: entry 0 is the embedding output, after its LayerNorm.
     """
 
-    logits: Tensor  # (B, C)
+    logits: Tensor  # (B, C), or (B, S, C) of a token classifier
     hidden: tuple[Tensor, ...]  # each (B, S, width)
     scores: tuple[Tensor, ...]  # each (B, heads, S, S), scaled, without the mask
 
@@ -45,16 +54,19 @@ AttentionInterface.register("edgebench_scores", _attention_keeping_scores)
 AttentionMaskInterface.register("edgebench_scores", eager_mask)  # without a mask of its own name an attention gets none at all
 
 
-def build(*, layers: int, hidden: int, heads: int, ffn: int, labels: int, dropout: float = 0.1, vocab: int = 30_522) -> BertForSequenceClassification:
-    """A BERT classifier with random weights."""
+def build(
+    *, layers: int, hidden: int, heads: int, ffn: int, labels: int, dropout: float = 0.1, vocab: int = 30_522, task: str = "text-classification"
+) -> Net:
+    """A BERT classifier for `task`, with random weights."""
     config = BertConfig(
         vocab_size=vocab, num_hidden_layers=layers, hidden_size=hidden, num_attention_heads=heads, intermediate_size=ffn,
         num_labels=labels, hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout,
     )
-    return _with_scores(config)
+    config._attn_implementation = "edgebench_scores"
+    return HEADS[task](config)
 
 
-def load_pretrained(folder: Path, *, labels: int) -> BertForSequenceClassification:
+def load_pretrained(folder: Path, *, labels: int, task: str = "text-classification") -> Net:
     """The encoder in `folder` (`config.json`, and `model.safetensors` or `model.onnx`) under a fresh classification head.
 
     A checkpoint without a pooler leaves that as fresh as the head.
@@ -62,7 +74,7 @@ def load_pretrained(folder: Path, *, labels: int) -> BertForSequenceClassificati
     shape = json.loads((folder / "config.json").read_text())
     net = build(
         layers=shape["num_hidden_layers"], hidden=shape["hidden_size"], heads=shape["num_attention_heads"],
-        ffn=shape["intermediate_size"], labels=labels, vocab=shape["vocab_size"],
+        ffn=shape["intermediate_size"], labels=labels, vocab=shape["vocab_size"], task=task,
     )
     found = _from_onnx(folder / "model.onnx") if (folder / "model.onnx").exists() else _from_safetensors(folder / "model.safetensors")
     missing = [name for name in net.bert.load_state_dict(found, strict=False).missing_keys if not name.startswith("pooler.")]
@@ -88,7 +100,8 @@ def like(weights: dict[str, Tensor], *, head_width: int, dropout: float = 0.1, n
         type_vocab_size=weights["bert.embeddings.token_type_embeddings.weight"].shape[0],
         hidden_dropout_prob=dropout, attention_probs_dropout_prob=dropout, layer_norm_eps=norm_eps,
     )
-    net = _with_scores(config)
+    config._attn_implementation = "edgebench_scores"
+    net = BertForSequenceClassification(config)
     for name, module in list(net.named_modules()):
         if isinstance(module, nn.Linear | nn.Embedding):
             net.set_submodule(name, _shaped(module, name, weights))
@@ -121,7 +134,7 @@ def head_width(net: BertForSequenceClassification) -> int:
     return net.bert.encoder.layer[0].attention.self.attention_head_size
 
 
-def trace(net: BertForSequenceClassification, input_ids: Tensor, attention_mask: Tensor) -> Traced:
+def trace(net: Net, input_ids: Tensor, attention_mask: Tensor) -> Traced:
     """Run `net` on (B, S) int64 ids and their 1/0 mask, keeping every hidden state and score."""
     out = net(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
     scores = tuple(layer.attention.self.scores for layer in net.bert.encoder.layer)
@@ -165,8 +178,3 @@ def _from_onnx(path: Path) -> dict[str, Tensor]:
             name = node.name.strip("/").removesuffix("/MatMul").replace("/", ".")
             found[f"{name}.weight"] = found.pop(node.input[1]).T.contiguous()
     return found
-
-
-def _with_scores(config: BertConfig) -> BertForSequenceClassification:
-    config._attn_implementation = "edgebench_scores"
-    return BertForSequenceClassification(config)

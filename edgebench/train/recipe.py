@@ -20,15 +20,16 @@ from typing import Any
 import msgspec
 import torch
 from torch import Tensor, nn
-from transformers import BertForSequenceClassification
 
 from edgebench import toml
 from edgebench.errors import CardError
 from edgebench.train import distill, nets
 from edgebench.train.data import Batch, Examples, collate, fingerprint, hold_out, shuffled
-from edgebench.train.loop import Loss, Schedule, accuracy, predict_logits, train
+from edgebench.train.loop import Loss, Schedule, accuracy, entity_f1, predict_logits, train
+from edgebench.train.nets import HEADS, Net
 from edgebench.train.shrink import fit_projection, shrink
 
+METRICS = {"text-classification": "accuracy", "token-classification": "entity_f1"}  # as result.json names them
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
@@ -82,11 +83,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @dataclass(frozen=True)
 class Data:
     """What a recipe trains on: `train` is split into training and held-out parts, `dev` is only reported; on `unlabelled`
-    the student imitates its teachers."""
+    the student imitates its teachers. `names` are the labels', in the order of their numbers."""
 
     train: Examples
     dev: Examples
     unlabelled: Examples = field(default_factory=lambda: Examples([], []))
+    names: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Recipe:
@@ -96,6 +98,8 @@ def read(path: Path) -> Recipe:
         raise CardError(f"{path}: schema is {recipe.schema}, this edgebench reads schema 1; update edgebench")
     if recipe.student.start not in ("teacher", "random"):
         raise CardError(f"{path}: student.start is {recipe.student.start!r}; expected 'teacher' or 'random'")
+    if recipe.task not in HEADS:
+        raise CardError(f"{path}: task is {recipe.task!r}; this recipe trains {' or '.join(HEADS)}")
     return recipe
 
 
@@ -115,41 +119,42 @@ def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progres
     }
     training, held_out = hold_out(data.train, recipe.held_out, recipe.seed)
     imitated_on = training + data.unlabelled
-    tuned: dict[str, BertForSequenceClassification] = {}
+    tuned: dict[str, Net] = {}
     for name, shape in (("teacher", recipe.teacher), ("assistant", recipe.assistant)):
         if shape is None:
             continue
         torch.manual_seed(recipe.seed)
-        tuned[name] = net = nets.load_pretrained(weights[shape.weights], labels=max(data.train.labels) + 1)
+        tuned[name] = net = nets.load_pretrained(weights[shape.weights], labels=_label_count(data), task=recipe.task)
         spent = _stage(name, _hard_labels(net), net, training, shape.fine_tune, recipe, out, progress)
         torch.save(net.state_dict(), out / f"{name}.pt")
-        result[name] = {"minutes": spent, "parameters": nets.parameter_count(net), **_scores(net, held_out, data.dev)}
+        result[name] = {"minutes": spent, "parameters": nets.parameter_count(net), **_scores(net, held_out, data)}
         net.eval().requires_grad_(False)
     teacher, imitated = tuned["teacher"], tuned.get("assistant", tuned["teacher"])
 
     torch.manual_seed(recipe.seed)
     student = start_student(recipe, imitated, training)
     result["heads"] = student.config.num_attention_heads
-    result["student_start"] = _scores(student, held_out, data.dev)
+    result["student_start"] = _scores(student, held_out, data)
     pair = nn.ModuleDict({"student": student, "project": _projection(student, imitated, training, recipe)})
     spent = _stage("intermediate", _intermediate(imitated, pair, recipe.student.layers), pair, imitated_on, recipe.student.intermediate, recipe, out, progress)
-    result["intermediate"] = {"minutes": spent, **_scores(student, held_out, data.dev)}
+    result["intermediate"] = {"minutes": spent, **_scores(student, held_out, data)}
 
     targets = _targets(teacher, imitated_on, out / "targets.pt", recipe)
     spent = _stage("prediction", _prediction(student, targets), student, imitated_on, recipe.student.prediction, recipe, out, progress)
     torch.save(student.state_dict(), out / "student.pt")
-    result["student"] = {"minutes": spent, "parameters": nets.parameter_count(student), **_scores(student, held_out, data.dev)}
-    result["student_over_teacher"] = result["student"]["accuracy_dev"] / result["teacher"]["accuracy_dev"]
+    result["student"] = {"minutes": spent, "parameters": nets.parameter_count(student), **_scores(student, held_out, data)}
+    dev = f"{METRICS[recipe.task]}_dev"
+    result["student_over_teacher"] = result["student"][dev] / result["teacher"][dev]
     (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     return result
 
 
-def start_student(recipe: Recipe, teacher: BertForSequenceClassification, training: Examples) -> BertForSequenceClassification:
+def start_student(recipe: Recipe, teacher: Net, training: Examples) -> Net:
     """The student before any step, as the recipe's `start` says."""
     shape = recipe.student
     if shape.start == "random":
         heads, labels = teacher.config.num_attention_heads, teacher.config.num_labels
-        return nets.build(layers=len(shape.layers), hidden=shape.hidden, heads=heads, ffn=shape.ffn, labels=labels, dropout=shape.dropout)
+        return nets.build(layers=len(shape.layers), hidden=shape.hidden, heads=heads, ffn=shape.ffn, labels=labels, dropout=shape.dropout, task=recipe.task)
     if shape.start != "teacher":
         raise ValueError(f"student.start is {shape.start!r}; expected 'teacher' or 'random'")
     return shrink(teacher, _sample(training, recipe.seed), layers=shape.layers, hidden=shape.hidden, ffn=shape.ffn, dropout=shape.dropout)
@@ -162,7 +167,7 @@ def _stage(name: str, loss: Loss, modules: nn.Module, examples: Examples, schedu
     )
 
 
-def _targets(teacher: BertForSequenceClassification, examples: Examples, path: Path, recipe: Recipe) -> Tensor:
+def _targets(teacher: Net, examples: Examples, path: Path, recipe: Recipe) -> Tensor:
     """The teacher's logits, kept in a file: a run that goes on need not ask it again."""
     if not path.exists():
         part = path.with_suffix(".part")
@@ -172,15 +177,15 @@ def _targets(teacher: BertForSequenceClassification, examples: Examples, path: P
     return targets
 
 
-def _hard_labels(net: BertForSequenceClassification) -> Loss:
+def _hard_labels(net: Net) -> Loss:
     def loss(batch: Batch) -> dict[str, Tensor]:
         logits = net(input_ids=batch.ids, attention_mask=batch.mask).logits
-        return {"cross_entropy": nn.functional.cross_entropy(logits.float(), batch.labels)}
+        return {"cross_entropy": nn.functional.cross_entropy(logits.float().flatten(0, -2), batch.labels.flatten())}
 
     return loss
 
 
-def _intermediate(teacher: BertForSequenceClassification, pair: nn.ModuleDict, layer_map: tuple[int, ...]) -> Loss:
+def _intermediate(teacher: Net, pair: nn.ModuleDict, layer_map: tuple[int, ...]) -> Loss:
     def loss(batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
             target = nets.trace(teacher, batch.ids, batch.mask)
@@ -189,10 +194,13 @@ def _intermediate(teacher: BertForSequenceClassification, pair: nn.ModuleDict, l
     return loss
 
 
-def _prediction(student: BertForSequenceClassification, targets: Tensor) -> Loss:
+def _prediction(student: Net, targets: Tensor) -> Loss:
     def loss(batch: Batch) -> dict[str, Tensor]:
-        logits = student(input_ids=batch.ids, attention_mask=batch.mask).logits
-        return {"soft_cross_entropy": distill.soft_cross_entropy(logits.float(), targets[batch.rows])}
+        logits, wanted = student(input_ids=batch.ids, attention_mask=batch.mask).logits, targets[batch.rows]
+        if logits.ndim == 3:  # every real token is an example
+            real = batch.mask.bool()
+            logits, wanted = logits[real], wanted[:, : real.shape[1]][real]
+        return {"soft_cross_entropy": distill.soft_cross_entropy(logits.float(), wanted)}
 
     return loss
 
@@ -204,7 +212,7 @@ def _sample(training: Examples, seed: int, batches: int = 12) -> list[tuple[Tens
 
 
 @torch.no_grad()
-def _projection(student: BertForSequenceClassification, teacher: BertForSequenceClassification, training: Examples, recipe: Recipe) -> nn.Linear:
+def _projection(student: Net, teacher: Net, training: Examples, recipe: Recipe) -> nn.Linear:
     """The shared projection, started at the least-squares map between embedding outputs."""
     student.eval(), teacher.eval()
     pairs = [
@@ -214,5 +222,11 @@ def _projection(student: BertForSequenceClassification, teacher: BertForSequence
     return fit_projection(torch.cat([mine for mine, _ in pairs]), torch.cat([theirs for _, theirs in pairs]))
 
 
-def _scores(net: BertForSequenceClassification, held_out: Examples, dev: Examples) -> dict[str, float]:
-    return {"accuracy_held_out": accuracy(net, held_out), "accuracy_dev": accuracy(net, dev)}
+def _label_count(data: Data) -> int:
+    return len(data.names) or 1 + max(max(label) if isinstance(label, list) else label for label in data.train.labels)
+
+
+def _scores(net: Net, held_out: Examples, data: Data) -> dict[str, float]:
+    if isinstance(data.dev.labels[0], list):
+        return {"entity_f1_held_out": entity_f1(net, held_out, data.names), "entity_f1_dev": entity_f1(net, data.dev, data.names)}
+    return {"accuracy_held_out": accuracy(net, held_out), "accuracy_dev": accuracy(net, data.dev)}

@@ -14,15 +14,14 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
-from transformers import BertForSequenceClassification
 
-from edgebench.train.nets import build
+from edgebench.train.nets import HEADS, Net, build
 
 
 @torch.no_grad()
 def shrink(
-    teacher: BertForSequenceClassification, batches: Iterable[tuple[Tensor, Tensor]], *, layers: Sequence[int], hidden: int, ffn: int, dropout: float
-) -> BertForSequenceClassification:
+    teacher: Net, batches: Iterable[tuple[Tensor, Tensor]], *, layers: Sequence[int], hidden: int, ffn: int, dropout: float
+) -> Net:
     """A student with `len(layers)` layers (teacher layers, 1-based), `hidden` channels and `ffn` neurons a layer.
 
     `batches` are (input_ids, mask) pairs, a few hundred sentences, on which activations are measured.
@@ -32,7 +31,7 @@ def shrink(
     keep = _largest(channel_energy, hidden)
     config = teacher.config
     heads, labels, vocab = config.num_attention_heads, config.num_labels, config.vocab_size
-    student = build(layers=len(layers), hidden=hidden, heads=heads, ffn=ffn, labels=labels, dropout=dropout, vocab=vocab)
+    student = build(layers=len(layers), hidden=hidden, heads=heads, ffn=ffn, labels=labels, dropout=dropout, vocab=vocab, task=_task(teacher))
     source, target = teacher.bert, student.bert
     for name in ("word_embeddings", "position_embeddings", "token_type_embeddings"):
         getattr(target.embeddings, name).weight.copy_(getattr(source.embeddings, name).weight[:, keep])
@@ -46,10 +45,10 @@ def shrink(
         new.output.dense.weight.copy_(old.output.dense.weight[keep][:, neurons])
         new.output.dense.bias.copy_(old.output.dense.bias[keep])
         _copy_norm(old.output.LayerNorm, new.output.LayerNorm, keep)
-    pooled = keep  # the pooled vector keeps the same channels, so the head can be inherited too
-    target.pooler.dense.weight.copy_(source.pooler.dense.weight[pooled][:, keep])
-    target.pooler.dense.bias.copy_(source.pooler.dense.bias[pooled])
-    student.classifier.weight.copy_(teacher.classifier.weight[:, pooled])
+    if target.pooler is not None:  # the pooled vector keeps the same channels, so the head can be inherited too
+        target.pooler.dense.weight.copy_(source.pooler.dense.weight[keep][:, keep])
+        target.pooler.dense.bias.copy_(source.pooler.dense.bias[keep])
+    student.classifier.weight.copy_(teacher.classifier.weight[:, keep])
     student.classifier.bias.copy_(teacher.classifier.bias)
     return student
 
@@ -66,7 +65,11 @@ def fit_projection(student: Tensor, teacher: Tensor, *, ridge: float = 1e-3) -> 
     return layer
 
 
-def _measure(teacher: BertForSequenceClassification, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+def _task(net: Net) -> str:
+    return next(task for task, head in HEADS.items() if isinstance(net, head))
+
+
+def _measure(teacher: Net, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[list[Tensor], Tensor, list[Tensor]]:
     """Each layer's input second moment with a constant 1 appended, the channels' energy, each layer's neuron energy."""
     depth, width = teacher.config.num_hidden_layers, teacher.config.hidden_size
     moments = [torch.zeros(width + 1, width + 1, dtype=torch.float64) for _ in range(depth)]

@@ -253,3 +253,47 @@ def test_dividing_keeps_every_example_once_and_the_same_ones_for_a_seed() -> Non
     assert divide(whole, 3, seed=1)[1] == aside != divide(whole, 3, seed=2)[1]
     with pytest.raises(UsageError, match="cannot set 10 of 10 examples aside"):
         divide(whole, 10, seed=1)
+
+
+def words_card(home: Path, head: str, files: str) -> None:
+    folder = home / "models" / "datasets"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "other.toml").write_text(
+        'schema = 1\nname = "other"\ntask = "a test"\nabout = ""\nlabels = ["O", "B-place"]\n'
+        f'[[sets]]\nname = "other"\nabout = ""\nlicence = "none"\nsource = "a test"\n{head}{files}'
+    )
+
+
+def test_tagged_words_become_texts_and_spans(empty_home: Path, tmp_path: Path) -> None:
+    data = b"in\tO\nParis\tB-place\n\nno\tO\n"
+    (tmp_path / "words.conll").write_bytes(data)
+    words_card(empty_home, 'form = "words"\ntext = "0"\nlabel = "1"\n', f'[[sets.splits.dev]]\nlocal = "words.conll"\nfile = "words.conll"\n{file_table(data)}')
+    found = load("other", "dev", folder=tmp_path)
+    assert (found.texts, found.references) == (("in Paris", "no"), ["3:8:place", ""])
+
+
+def test_lines_of_two_files_belong_together(empty_home: Path, tmp_path: Path) -> None:
+    import gzip
+
+    mine, theirs = gzip.compress(b"Two dogs.\n A cat.\n", mtime=0), b"Deux chiens.\nUn chat.\n"
+    (tmp_path / "a.en.gz").write_bytes(mine)
+    (tmp_path / "a.fr").write_bytes(theirs)
+    pair = (("splits", "a.en.gz", mine), ("answers", "a.fr", theirs))
+    files = "".join(f'[[sets.{kind}.dev]]\nlocal = "{name}"\nfile = "{name}"\n{file_table(data)}' for kind, name, data in pair)
+    words_card(empty_home, 'form = "lines"\n', files)
+    found = load("other", "dev", folder=tmp_path)
+    assert (found.texts, found.references) == (("Two dogs.", "A cat."), ["Deux chiens.", "Un chat."])
+    both = f"{hashlib.sha256(mine).hexdigest()} {hashlib.sha256(theirs).hexdigest()}"
+    assert found.sha256 == hashlib.sha256(both.encode()).hexdigest()
+    (tmp_path / "a.fr").write_bytes(b"Un chien.\n")
+    with pytest.raises(IntegrityError):
+        load("other", "dev", folder=tmp_path)
+
+
+def test_files_of_different_numbers_of_lines_are_refused(empty_home: Path, tmp_path: Path) -> None:
+    for name, data in (("a.en", b"one\ntwo\n"), ("a.fr", b"un\n")):
+        (tmp_path / name).write_bytes(data)
+    files = f'[[sets.splits.dev]]\nlocal = "a.en"\nfile = "a.en"\n{file_table(b"one" + bytes([10]) + b"two" + bytes([10]))}'
+    words_card(empty_home, 'form = "lines"\n', files + f'[[sets.answers.dev]]\nlocal = "a.fr"\nfile = "a.fr"\n{file_table(b"un" + bytes([10]))}')
+    with pytest.raises(CardError, match="has 2 lines, .*has 1"):
+        load("other", "dev", folder=tmp_path)
