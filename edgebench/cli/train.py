@@ -11,18 +11,21 @@ import importlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebench import toml
 from edgebench.errors import CardError, EngineError, MissingError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from edgebench.models.data import Labelled
-    from edgebench.train.recipe import Data, Progress, Recipe
+    from edgebench.train.recipe import Progress, Recipe
+    from edgebench.train.translate import Recipe as TranslationRecipe
 
 
 @click.command()
@@ -45,25 +48,31 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     from edgebench.models.data import load
     from edgebench.models.weights import fetch_weights
     from edgebench.train import recipe as recipes
-    from edgebench.train.data import sentences, tokenised
+    from edgebench.train import translate
+    from edgebench.train.data import fingerprint, sentences, tagged, tokenised
 
-    plan = recipes.read(path)
-    folder = out or Path("runs") / plan.name
     console = Console()
     if threads:
         torch.set_num_threads(threads)
+    if toml.read(path, dict[str, Any]).get("task") == "translation":
+        _translator(console, translate.read(path), out, data, offline)
+        return
+    plan = recipes.read(path)
+    folder = out or Path("runs") / plan.name
     train_set, dev_set = (load(plan.dataset, split, folder=data, offline=offline) for split in ("train", "dev"))
     weights = {one.weights: fetch_weights(one.weights, offline=offline) for one in (plan.teacher, plan.assistant) if one}
     tokenizer = weights[plan.teacher.weights] / "tokenizer.json"
-    examples = recipes.Data(*(tokenised(one, tokenizer, plan.max_tokens) for one in (train_set, dev_set)))
+    tokens = tagged if plan.task == "token-classification" else tokenised
+    train_examples, dev_examples = (tokens(one, tokenizer, plan.max_tokens) for one in (train_set, dev_set))
+    examples = recipes.Data(train_examples, dev_examples, names=train_set.label_names)
     for one in (train_set, dev_set):
         click.echo(f"{one.split}: {len(one):,} of {one.name}, {one.source}{f' ({one.note})' if one.note else ''}")
     if more := plan.unlabelled:
         texts = load(more.dataset, "train", folder=data, offline=offline)
         unlabelled = sentences(texts, tokenizer, count=more.count, max_tokens=more.max_tokens, seed=plan.seed)
-        examples = recipes.Data(examples.train, examples.dev, unlabelled)
+        examples = replace(examples, unlabelled=unlabelled.without_labels() if tokens is tagged else unlabelled)
         click.echo(f"unlabelled: {len(unlabelled):,} sentences of {texts.name}, {texts.source}")
-    if done := _claim(folder, plan, examples):
+    if done := _claim(folder, plan, fingerprint(examples.train)):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     with _progress(console) as progress:
         try:
@@ -71,6 +80,27 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
         except FloatingPointError as error:
             raise EngineError(str(error)) from error
     _print_result(console, result, plan, dev_set)
+    click.echo(f"{folder / 'student.pt'} and {folder / 'result.json'} are written")
+
+
+def _translator(console: Console, plan: TranslationRecipe, out: Path | None, data: Path | None, offline: bool) -> None:
+    from edgebench.models.data import load
+    from edgebench.models.weights import fetch_weights
+    from edgebench.train import translate
+
+    folder = out or Path("runs") / plan.name
+    training, dev = (load(plan.dataset, split, folder=data, offline=offline) for split in ("train", "dev"))
+    weights = fetch_weights(plan.weights, offline=offline)
+    if done := _claim(folder, plan, training.sha256):
+        click.echo(f"going on in {folder}, which holds {', '.join(done)}")
+    with _progress(console) as progress:
+        try:
+            result = translate.run(plan, training, dev, weights, folder, progress)
+        except FloatingPointError as error:
+            raise EngineError(str(error)) from error
+    for name in ("teacher", "student"):
+        row = result[name]
+        click.echo(f"{name}: BLEU {100 * row['bleu_dev']:.1f}, chrF2 {100 * row['chrf_dev']:.1f}, n = {result['n_dev']:,}, {row['parameters']:,} parameters")
     click.echo(f"{folder / 'student.pt'} and {folder / 'result.json'} are written")
 
 
@@ -98,13 +128,11 @@ def _need(*modules: str) -> None:
             raise MissingError(f"training needs {module}, which is not installed; install edgebench[train]") from error
 
 
-def _claim(folder: Path, plan: Recipe, examples: Data) -> list[str]:
+def _claim(folder: Path, plan: Recipe | TranslationRecipe, sha256: str) -> list[str]:
     """Note in `folder` what it is trained by and on; the checkpoints of an earlier run of just that."""
     import msgspec
 
-    from edgebench.train.data import fingerprint
-
-    mine = {"recipe": msgspec.to_builtins(plan), "train_sha256": fingerprint(examples.train)}
+    mine = {"recipe": msgspec.to_builtins(plan), "train_sha256": sha256}
     note = folder / "run.json"
     done = [path.name for path in sorted(folder.glob("*.checkpoint"))]
     if done and note.exists():
@@ -156,14 +184,17 @@ def _print_result(console: Console, result: dict[str, Any], plan: Recipe, dev: L
     table = Table("model", "parameters", "minutes", f"held out, n = {plan.held_out:,}", f"{dev.name} {dev.split}, n = {len(dev):,}")
     for name, minutes in (("teacher", result["teacher"]["minutes"]), ("student", student_minutes)):
         row = result[name]
-        scores = (_score(row["accuracy_held_out"], plan.held_out), _score(row["accuracy_dev"], len(dev)))
+        scores = (_score(row, "held_out", plan.held_out), _score(row, "dev", len(dev)))
         table.add_row(name, f"{row['parameters']:,}", f"{minutes:.1f}", *scores)
     console.print(table)
-    click.echo("accuracy with its Wilson 95 % interval; one seed")
+    click.echo("accuracy with its Wilson 95 % interval; one seed" if "accuracy_dev" in result["student"] else "entity F1; one seed")
 
 
-def _score(value: float, n: int) -> str:
+def _score(row: dict[str, float], part: str, n: int) -> str:
     from edgebench.tasks.metrics import share
 
+    if f"entity_f1_{part}" in row:
+        return f"{row[f'entity_f1_{part}']:.1%}"
+    value = row[f"accuracy_{part}"]
     metric = share("accuracy", round(value * n), n)
     return f"{metric.value:.1%} ({metric.low:.1%} to {metric.high:.1%})"

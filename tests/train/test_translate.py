@@ -1,0 +1,158 @@
+"""A translator is taught: what the teacher says, cut to the words that are used, and said by a smaller net."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.train.conftest import NEEDS
+
+torch = pytest.importorskip("torch", reason=NEEDS)
+sentencepiece = pytest.importorskip("sentencepiece", reason="translators are trained with sentencepiece; install edgebench[train]")
+pytest.importorskip("sacrebleu", reason="translations are scored by sacrebleu; install edgebench[metrics]")
+
+from edgebench.errors import CardError  # noqa: E402
+from edgebench.models.data import Labelled  # noqa: E402
+from edgebench.train import marian, pieces, translate  # noqa: E402
+from edgebench.train.marian import Marian, Shape  # noqa: E402
+
+WORDS = {"dog": "chien", "cat": "chat", "red": "rouge", "big": "grand", "house": "maison", "sees": "voit", "tree": "arbre", "café": "café", "two": "deux"}
+RECIPE = """
+schema = 1
+name = "tiny-en-fr"
+about = "a test"
+task = "translation"
+dataset = "none"
+weights = "none"
+seed = 3
+sentences = 60
+least = 1
+max_tokens = 24
+
+[student]
+encoder = [1]
+decoder = [[1, 2, 2]]
+schedule = { epochs = 2, batch_size = 8, learning_rate = 1e-3 }
+"""
+
+
+def sentences(count: int) -> Labelled:
+    random = Random(0)
+    rows = [random.choices(list(WORDS), k=random.randint(1, 5)) for _ in range(count)]
+    answers = tuple(" ".join(WORDS[word] for word in row) for row in rows)
+    return Labelled(tuple(" ".join(row) for row in rows), answers, (), "words", "train", "made in a test", "ab12", "", "")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `fetch_weights` leaves it: SentencePiece models of both languages, their vocabulary, a net with random weights."""
+    folder = tmp_path_factory.mktemp("marian")
+    texts = sentences(400)
+    names = ["</s>", "<unk>"]
+    for side, lines in (("source", texts.texts), ("target", texts.references)):
+        (folder / f"{side}.txt").write_text("\n".join(lines))
+        sentencepiece.SentencePieceTrainer.train(
+            input=str(folder / f"{side}.txt"), model_prefix=str(folder / side), vocab_size=50, hard_vocab_limit=False, minloglevel=2,
+            normalization_rule_name="nmt_nfkc", character_coverage=1.0,
+        )  # fmt: skip
+        (folder / f"{side}.model").rename(folder / f"{side}.spm")
+        spm = sentencepiece.SentencePieceProcessor(model_file=str(folder / f"{side}.spm"))
+        names += [piece for piece in map(spm.id_to_piece, range(3, spm.get_piece_size())) if piece not in names]
+    names.append("<pad>")
+    (folder / "vocab.json").write_text(json.dumps({name: number for number, name in enumerate(names)}))
+    torch.manual_seed(0)
+    shape = Shape(vocab=len(names), width=16, heads=2, ffn=24, encoder_layers=2, decoder_layers=2, end=0, start=len(names) - 1, unknown=1, places=64)
+    net = Marian(shape)
+    torch.nn.init.normal_(net.bias)
+    found = {f"model.{name}": one for name, one in net.state_dict().items() if ".layers." in name}
+    torch.save({**found, "model.shared.weight": net.words.weight, "final_logits_bias": net.bias[None]}, folder / "pytorch_model.bin")
+    (folder / "config.json").write_text(json.dumps({
+        "vocab_size": len(names), "d_model": 16, "encoder_attention_heads": 2, "encoder_ffn_dim": 24, "encoder_layers": 2, "decoder_layers": 2,
+        "eos_token_id": 0, "decoder_start_token_id": len(names) - 1, "max_position_embeddings": 64,
+    }))  # fmt: skip
+    return folder
+
+
+ODD = ("", " ", "  dog   cat  ", "dog\tcat\ncat", "▁dog", "cafe\u0301", "½ ﬁ ①", "日本語 dog", "😀cat", "dog\u00a0cat", "\ufeffdog", "DOG", "dog" * 20)
+
+
+def test_the_reader_cuts_as_sentencepiece_does_and_gives_the_nets_numbers(weights: Path) -> None:
+    names = pieces.names_of(weights / "vocab.json")
+    numbers = {name: number for number, name in enumerate(names)}
+    texts = [*sentences(200).texts, *ODD]
+    wanted = [[*(numbers.get(piece, 1) for piece in cut), 0] for cut in pieces.cut(weights / "source.spm", texts)]
+    assert [one.ids for one in pieces.reader(weights / "source.spm", names).encode_batch(texts)] == wanted
+
+
+def test_the_writer_gives_back_what_was_cut(weights: Path) -> None:
+    names = pieces.names_of(weights / "vocab.json")
+    numbers, writer = {name: number for number, name in enumerate(names)}, pieces.writer(names)
+    for text in sentences(50).references:
+        (cut,) = pieces.cut(weights / "target.spm", [text])
+        assert writer.decode([*(numbers[piece] for piece in cut), 0, len(names) - 1]) == text
+
+
+def test_a_piece_that_is_no_longer_there_is_cut_into_ones_that_are(weights: Path) -> None:
+    names = [name for name in pieces.names_of(weights / "vocab.json") if name != "▁dog"]
+    reader = pieces.reader(weights / "source.spm", names)
+    encoding = reader.encode("dog")
+    assert len(encoding.ids) > 2
+    assert 1 not in encoding.ids  # not unknown
+    assert "".join(names[one] for one in encoding.ids[:-1]) == "▁dog"
+
+
+def test_greedy_gives_the_likeliest_next_token_each_time_and_ends_within_its_limit(weights: Path) -> None:
+    net = marian.load(weights)
+    sources = [[5, 6, 0], [7, 0], [9, 10, 11, 12, 0]]
+    together = translate.greedy(net, sources, lambda length: 12)
+    for source, found in zip(sources, together, strict=True):
+        assert translate.greedy(net, [source], lambda length: 12) == [found]
+        begun = [net.shape.start, *found]
+        with torch.no_grad():
+            logits = net(torch.tensor([source]), torch.ones(1, len(source)), torch.tensor([begun]))[0]
+        logits[:, net.shape.start] = -1e9
+        assert logits.argmax(1).tolist()[: len(found)] == found
+        assert len(found) <= 12
+
+
+def test_a_recipe_runs_end_to_end_and_goes_on_to_the_same_student(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    plan, training, dev = translate.read(tmp_path / "tiny.toml"), sentences(80), sentences(20)
+    stages: list[str] = []
+    result = translate.run(plan, training, dev, weights, tmp_path / "whole", lambda stage, *_: stages.append(stage))
+    assert json.loads((tmp_path / "whole" / "result.json").read_text()) == json.loads(json.dumps(result))
+    assert stages == ["translate", "student"]
+    assert result["teacher"]["bleu"].startswith("BLEU nrefs:1|case:mixed")
+    assert (result["n_dev"], result["source_sha256"]) == (20, "ab12")
+
+    def stop(stage: str, *_: object) -> None:
+        if stage == "student":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        translate.run(plan, training, dev, weights, tmp_path / "cut", stop)
+    translate.run(plan, training, dev, weights, tmp_path / "cut")
+    whole, cut = (marian.read(tmp_path / name / "student.pt").state_dict() for name in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+
+
+def test_only_the_decoder_is_trained_and_the_loss_is_over_real_tokens(weights: Path, tmp_path: Path) -> None:
+    from edgebench.train.data import Examples, collate
+
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    student = translate.start(marian.load(weights), translate.read(tmp_path / "tiny.toml"))
+    assert {name.split(".")[0] for name, one in student.named_parameters() if one.requires_grad} == {"decoder", "bias"}
+    student.eval()
+    examples = Examples([[5, 6, 0], [7, 0]], [[4, 8, 9, 0], [4, 0]])
+    loss = translate.imitation(student)
+    both, one, other = (loss(collate(examples, rows))["cross_entropy"].item() for rows in ([0, 1], [0], [1]))
+    assert both == pytest.approx((4 * one + 2 * other) / 6, rel=1e-4)
+
+
+def test_a_recipe_of_another_task_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(RECIPE.replace('"translation"', '"text-classification"'))
+    with pytest.raises(CardError, match="task is 'text-classification'"):
+        translate.read(tmp_path / "tiny.toml")
