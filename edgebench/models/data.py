@@ -154,7 +154,7 @@ def from_file(path: Path, labels: tuple[str, ...], *, split: str = "train") -> L
     text = next((name for name in ("text", "sentence") if name in columns), None)
     if text is None or "label" not in columns:
         raise CardError(f"{path} has the columns {', '.join(map(repr, columns[:5]))}; expected 'text' (or 'sentence') and 'label'")
-    rows = list(_examples(path, Set(path.stem, "", "", "", text, "label", {}), labels, None))
+    rows = list(_examples(path, Set(path.stem, "", "", "", {}, text=text, label="label"), labels, None))
     if not rows:
         raise CardError(f"{path} holds no examples; correct the file")
     texts, numbers = zip(*rows, strict=True)
