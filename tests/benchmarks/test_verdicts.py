@@ -7,6 +7,7 @@ long, and what two processes that run in turn share varies by `SHARED`: a machin
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -36,7 +37,7 @@ TIMES = 100
 CALL_NS = 10_000_000
 LEVEL, CALL, SHARED = 0.012, 0.04, 0.05
 NOISE = {"process": LEVEL, "call": CALL, "shared": SHARED}
-RUNS, CALLS = 200, 400  # in a timed loop, and written for one: its warm-up takes some
+RUNS, CALLS = 100, 250  # in a timed loop, and written for one: its warm-up takes some
 SCRIPT = """\
 run_ns = {run_ns}
 inputs = [{{ name = "input_ids", dtype = "int64", shape = [-1, -1] }}, {{ name = "attention_mask", dtype = "int64", shape = [-1, -1] }}]
@@ -74,6 +75,7 @@ class Restless:
 @pytest.fixture
 def swept(card_path: Path, tmp_path: Path) -> Callable[..., list[Record]]:
     """swept(seed, spec, ...) -> records of these cells on a restless machine."""
+    gc.freeze()  # the loop collects garbage before each process's calls: not in what was there before
     card = cards.read(card_path)
     tokenizer = card_path.parent / card.files["tokenizer"].file
     labelled = Labelled(("a gripping film", "a dull one"), (1, 0), ("negative", "positive"), "two", "dev", "made here", "", "", "")
