@@ -103,8 +103,8 @@ def _sentence(budget: Budget, found: float | str) -> str:
 
 
 def _median(record: Record) -> float | str:
-    samples = record.latency.samples_ns if record.latency else []
-    return median(samples) if samples else "the time was not measured"
+    processes = [samples for samples in record.latency.processes_ns if samples] if record.latency else []
+    return stats.interval(processes).value if processes else "the time was not measured"
 
 
 def _percentile(share: float) -> Callable[[Record], float | str]:

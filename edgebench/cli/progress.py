@@ -59,9 +59,9 @@ class Bar(Lines):
 
 def line(record: Record) -> str:
     """A finished cell in a line: its name, its median, its verdict and why."""
-    from edgebench.reports.base import timing
+    from edgebench.reports.base import interval
     from edgebench.units import duration_text, plain
 
-    time = timing(record)
-    took = f"{duration_text(time.median)}, " if time else ""
+    time = interval(record)
+    took = f"{duration_text(time.value)}, " if time else ""
     return plain(f"{record.spec.name}: {took}{record.verdict}{f' ({record.reasons[0]})' if record.reasons else ''}")

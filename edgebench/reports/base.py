@@ -53,11 +53,11 @@ def fastest(records: Sequence[Record]) -> list[Record]:
     """For each model and input length, the valid cell with the lowest median; no cell of another verdict is ever it."""
     best: dict[tuple[object, ...], tuple[float, Record]] = {}
     for record in records:
-        time = timing(record)
+        time = interval(record)
         if record.verdict == "valid" and time:
             race = _race(record)
-            if race not in best or time.median < best[race][0]:
-                best[race] = (time.median, record)
+            if race not in best or time.value < best[race][0]:
+                best[race] = (time.value, record)
     return [record for _, record in best.values()]
 
 
@@ -149,10 +149,10 @@ def _faster_but_noisy(records: Sequence[Record]) -> list[str]:
     """Cells whose median is below the fastest's, but not to be relied on."""
     lines = []
     for best in fastest(records):
-        mine = timing(best)
+        mine = interval(best)
         for other in records:
-            time = timing(other) if other.verdict == "noisy" and _race(other) == _race(best) else None
-            if mine and time and time.median < mine.median:
+            time = interval(other) if other.verdict == "noisy" and _race(other) == _race(best) else None
+            if mine and time and time.value < mine.value:
                 lines.append(f"{other.spec.name} has a lower median than the fastest valid cell, but is noisy; measure again to know")
     return lines
 
@@ -169,7 +169,7 @@ def _reasons(records: Sequence[Record]) -> list[tuple[Record, int]]:
 def _median(record: Record) -> str:
     """With how far its interval over the processes reaches to the farther side."""
     found = interval(record)
-    return f"{_time(record, 'median')} ±{percent_text(max(found.high / found.value - 1, 1 - found.low / found.value))}" if found else ABSENT
+    return f"{duration_text(found.value)} ±{percent_text(max(found.high / found.value - 1, 1 - found.low / found.value))}" if found else ABSENT
 
 
 def _time(record: Record, which: str) -> str:

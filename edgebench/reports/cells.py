@@ -45,7 +45,7 @@ COLUMNS: dict[str, Read] = {
     "model": _spec("model"), "backend": _spec("backend"), "format": _spec("format"), "precision": _spec("precision"), "threads": _spec("threads"),
     "accelerator": _spec("accelerator"), "scenario": _spec("scenario"), "length": _spec("length"), "batch": _spec("batch"),
     "outcome": lambda one: one.outcome, "verdict": lambda one: one.verdict, "fastest": lambda one: None,  # of all records: see `rows`
-    "n": _time("n"), "median_ns": _time("median"), "median_low_ns": _interval("low"), "median_high_ns": _interval("high"),
+    "n": _time("n"), "median_ns": _interval("value"), "median_low_ns": _interval("low"), "median_high_ns": _interval("high"),
     "p90_ns": _time("p90"), "p95_ns": _time("p95"), "p99_ns": _time("p99"), "mean_ns": _time("mean"), "cv": _time("cv"), "outliers": _time("outliers"),
     "processes": lambda one: len(one.latency.processes_ns) if one.latency else None,
     "per_s": _per_s,

@@ -110,5 +110,5 @@ def test_beside_the_median_stands_how_far_its_interval_over_the_processes_reache
     record = make("tflite", "int8", 1)
     assert record.latency
     apart = msgspec.structs.replace(record, latency=msgspec.structs.replace(record.latency, processes_ns=[[1_000_000] * 3, [1_210_000] * 2]))
-    assert column([apart], "median") == ["1.00 ms ±235.7 %"]
+    assert column([apart], "median") == ["1.10 ms ±235.7 %"]
     assert column([make("tflite", "fp32", verdict="failed")], "median") == ["–"]
