@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
+SAMPLES = 256  # texts on which an int8-static file's ranges are measured
 SHARE = click.FloatRange(0, 1, min_open=True)
 
 
@@ -32,11 +33,12 @@ SHARE = click.FloatRange(0, 1, min_open=True)
 @click.option("--dev", type=FILE, help="A file of texts that accuracy is reported on.  [default: a tenth of --data, at most 1,000 texts]")
 @click.option("--method", "-m", default="prune", show_default=True, help="One or more, carried out in turn: factorize, prune, quantize, trim.")
 @click.option("--keep", type=SHARE, default=0.5, show_default=True, help="Share of heads and neurons, or of the rank, that stays.")
+@click.option("--bits", type=click.Choice(["8", "4"]), default="8", show_default=True, help="Of the weights that quantize trains the net for.")
 @click.option("--epochs", type=click.FloatRange(min=0), default=1.0, show_default=True, help="Passes over --data to win back what was lost, 0 for none.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the order of texts, and of what is held out.")
 @click.option("--name", help="Name of the new model.  [default: the source's and the methods']")
 @click.option("--into", type=FOLDER, default=Path("models"), show_default=True, help="Folder for the card and its files.")
-@click.option("--variants", help="Which files to write. Default: all, format/precision, commas between.")
+@click.option("--variants", help="Which files to write, as onnx/int8,tflite/int4. Default: fp32 and int8 of all three.")
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads to train with.  [default: torch's own]")
 @click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
 def command(
@@ -62,7 +64,7 @@ def command(
         torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     methods = tuple(one.strip() for one in options.pop("method").split(","))
-    plan = compress.Plan(methods, **options)
+    plan = compress.Plan(methods, bits=int(options.pop("bits")), **options)
     wanted = VARIANTS if variants is None else [one.strip() for one in variants.split(",")]
     start = _source(source)
     texts, judged = _texts(data, dev, start.labels, plan.seed, offline)
@@ -79,7 +81,7 @@ def command(
     for when in ("before", "after"):
         size, right = facts[when]["parameters"], facts[when]["accuracy_dev"]
         click.echo(f"{when}: {size:,} parameters, accuracy {right:.2%} on {judged.name} {judged.split}, n = {len(judged):,}")
-    card = write(_made(name, start, work, plan, facts, texts), into, judged, variants=wanted, tell=click.echo)
+    card = write(_made(name, start, work, plan, facts, texts), into, judged, variants=wanted, samples=texts.texts[:SAMPLES], tell=click.echo)
     click.echo(f"{card} is written; try: edgebench bench {card}")
 
 

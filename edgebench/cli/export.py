@@ -12,11 +12,13 @@ import click
 
 from edgebench.errors import MissingError
 
+SAMPLES = 256  # training texts on which an int8-static file's ranges are measured
+
 
 @click.command()
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--into", type=click.Path(file_okay=False, path_type=Path), default=Path("models"), show_default=True, help="Folder for the card and its files.")
-@click.option("--variants", help="Which files to write. Default: all six, format/precision, commas between.")
+@click.option("--variants", help="Which files to write, as onnx/int8,tflite/int4. Default: fp32 and int8 of all three.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder with local data sets.  [default: $EDGEBENCH_DATA]")
 @click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
 def command(run: Path, into: Path, variants: str | None, data: Path | None, offline: bool) -> None:
@@ -39,5 +41,7 @@ def command(run: Path, into: Path, variants: str | None, data: Path | None, offl
     labelled = load(finished.recipe.dataset, "dev", folder=data, offline=offline)
     tokenizer = fetch_weights(finished.recipe.teacher.weights, offline=offline) / "tokenizer.json"
     wanted = VARIANTS if variants is None else [one.strip() for one in variants.split(",")]
-    card = bundle(finished, into, tokenizer, labelled, variants=wanted, tell=click.echo)
+    static = any(one.endswith("-static") for one in wanted)
+    samples = load(finished.recipe.dataset, "train", folder=data, offline=offline, limit=SAMPLES).texts if static else ()
+    card = bundle(finished, into, tokenizer, labelled, variants=wanted, samples=samples, tell=click.echo)
     click.echo(f"{card} is written; try: edgebench bench {card}")

@@ -17,18 +17,22 @@ from typing import Any
 import msgspec
 import tomli_w
 import torch
+from torch import Tensor
 
 from edgebench.errors import CardError, EngineError
 from edgebench.models.artifact import digest_of
 from edgebench.models.card import Card, File, Score, Tolerance, Variant
 from edgebench.models.data import Labelled
 from edgebench.train import nets
-from edgebench.train.data import collate, tagged, tokenised
+from edgebench.train.data import Examples, collate, encoded, tagged, tokenised
 from edgebench.train.export import BACKENDS, Exported, Parity, export, parity
 from edgebench.train.recipe import METRICS, Recipe
 
 # what a variant may lose beside the reference: fp32 is the same arithmetic in another order, int8 is not
-TOLERANCE = {"fp32": Tolerance(difference=1e-3, agreement=0.995, accuracy_loss=0.005), "int8": Tolerance(agreement=0.97, accuracy_loss=0.01)}
+TOLERANCE = {
+    "fp32": Tolerance(difference=1e-3, agreement=0.995, accuracy_loss=0.005), "int8": Tolerance(agreement=0.97, accuracy_loss=0.01),
+    "int8-static": Tolerance(agreement=0.95, accuracy_loss=0.02), "int4": Tolerance(agreement=0.95, accuracy_loss=0.02),
+}
 COMPARED = 256  # sentences
 LENGTHS = (32, 64, 128, 256)  # of a TFLite file's signatures, below the most tokens that the model reads
 
@@ -78,22 +82,24 @@ def read_run(folder: Path) -> Run:
 
 def bundle(
     run: Run, into: Path, tokenizer: Path, labelled: Labelled, *, variants: Sequence[str],
-    tell: Callable[[str], None] = lambda line: None,
+    samples: Sequence[str] = (), tell: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Write `into`/NAME.toml and its files; return the card's path. `labelled` is what accuracy is measured on."""
-    return write(_made(run, tokenizer), into, labelled, variants=variants, tell=tell)
+    """Write `into`/NAME.toml and its files; return the card's path. `labelled` is what accuracy is measured on; `samples` are other
+    texts, on which an int8-static file's ranges are measured."""
+    return write(_made(run, tokenizer), into, labelled, variants=variants, samples=samples, tell=tell)
 
 
-def write(made: Made, into: Path, labelled: Labelled, *, variants: Sequence[str], tell: Callable[[str], None] = lambda line: None) -> Path:
+def write(
+    made: Made, into: Path, labelled: Labelled, *, variants: Sequence[str], samples: Sequence[str] = (), tell: Callable[[str], None] = lambda line: None,
+) -> Path:
     """The same for any net; `labelled.label_names` are the card's labels."""
     folder = into / made.name
     lengths = [*(one for one in LENGTHS if one < made.max_tokens), made.max_tokens]
-    written = export(made.net, folder, variants=variants, lengths=lengths, progress=tell)
+    calibration = _batches(Examples(encoded(samples, made.tokenizer, made.max_tokens), [0] * len(samples)))
+    written = export(made.net, folder, variants=variants, lengths=lengths, samples=calibration, progress=tell)
     write_tokenizer(made.tokenizer, folder / "tokenizer.json", made.max_tokens)
     tokens = tagged if made.task == "token-classification" else tokenised
-    examples = tokens(labelled, folder / "tokenizer.json", made.max_tokens)
-    rows = range(min(COMPARED, len(examples)))
-    batches = [(one.ids, one.mask) for one in (collate(examples, rows[at:at + 4]) for at in range(0, len(rows), 4))]
+    batches = _batches(tokens(labelled, folder / "tokenizer.json", made.max_tokens))
     for one in written:
         close = parity(made.net, one, batches)
         tell(f"{one.name}: {close.agreement:.1%} of {close.n} answers are the net's, no probability is further than {close.difference:.2g}")
@@ -107,6 +113,12 @@ def write(made: Made, into: Path, labelled: Labelled, *, variants: Sequence[str]
             tell(f"{variant.name}: {METRICS[card.task].replace('_', ' ')} {variant.accuracy.value:.2%} on {labelled.name}, n = {variant.accuracy.n}")
     write_card(msgspec.structs.replace(card, variants=scored), path)
     return path
+
+
+def _batches(examples: Examples) -> list[tuple[Tensor, Tensor]]:
+    """(ids, mask) of the first `COMPARED` examples, four at a time."""
+    rows = range(min(COMPARED, len(examples)))
+    return [(one.ids, one.mask) for one in (collate(examples, rows[at:at + 4]) for at in range(0, len(rows), 4))]
 
 
 def write_tokenizer(source: Path, path: Path, max_tokens: int) -> None:

@@ -20,7 +20,7 @@ from transformers import BertForSequenceClassification
 
 from edgebench.errors import UsageError, did_you_mean
 from edgebench.models.data import Labelled
-from edgebench.train import distill, factorize, nets, prune, vocabulary
+from edgebench.train import distill, factorize, nets, prune, qat, vocabulary
 from edgebench.train.checkpoint import Source
 from edgebench.train.data import Batch, Examples, collate, fingerprint, hold_out, shuffled, tokenised
 from edgebench.train.loop import Loss, Schedule, accuracy, predict_logits, train
@@ -34,12 +34,13 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to do. `keep` is the share of heads and neurons (prune) or of the break-even rank (factorize) that stays; `epochs` of
-    imitation follow each method that changes the function."""
+    imitation follow each method that changes the function; quantize imitates on the steps of weights of `bits`."""
 
     methods: tuple[str, ...]
     keep: float = 0.5
     seed: int = 0
     epochs: float = 1.0
+    bits: int = 8
     batch_size: int = 32
     learning_rate: float = 1e-4
     held_out: int = 2_000
@@ -181,8 +182,16 @@ def _trim(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, pr
 
 
 def _quantize(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, progress: Progress) -> None:
-    """Nothing is trained: the int8 files are the quantised net."""
-    work.done.append("quantised by each engine's own road")
+    """Quantisation-aware training; without epochs nothing changes, and the engines' own quantisers do all."""
+    if not plan.epochs:
+        work.done.append("quantised by each engine's own quantiser, nothing trained")
+        return
+    examples, _ = _parts(texts, work.tokenizer, source.max_tokens, plan)
+    before, work.net = work.net, nets.reshaped(work.net, work.net.state_dict())
+    qat.begin(work.net, plan.bits)
+    _recover(work, before, examples, plan, out, "quantize", progress)
+    qat.end(work.net)
+    work.done.append(f"trained on the steps of {plan.bits} bits")
 
 
 STEPS: dict[str, Callable[[Work, Source, Labelled, Plan, Path, Progress], None]] = {

@@ -54,10 +54,15 @@ class Batch:
 
 def tokenised(labelled: Labelled, tokenizer: Path, max_tokens: int) -> Examples:
     """The texts as the ids that the `tokenizer.json` gives, special tokens included, cut at `max_tokens`."""
+    return Examples(encoded(labelled.texts, tokenizer, max_tokens), [int(label) for label in labelled.labels])
+
+
+def encoded(texts: Sequence[str], tokenizer: Path, max_tokens: int) -> list[list[int]]:
+    """Texts alone, likewise."""
     encoder = Tokenizer.from_file(str(tokenizer))
     encoder.no_padding()
     encoder.enable_truncation(max_tokens)
-    return Examples([one.ids for one in encoder.encode_batch_fast(list(labelled.texts))], [int(label) for label in labelled.labels])
+    return [one.ids for one in encoder.encode_batch_fast(list(texts))]
 
 
 def tagged(labelled: Labelled, tokenizer: Path, max_tokens: int) -> Examples:

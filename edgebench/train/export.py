@@ -1,4 +1,4 @@
-"""A trained BERT classifier, of texts or of their tokens -> files for every engine: ONNX, TFLite and TorchScript, each in fp32 and int8.
+"""A trained BERT classifier, of texts or of their tokens -> files for every engine: ONNX, TFLite and TorchScript, in fp32, int8 and more.
 
     written = export(net, Path("models/tinybert-sst2"))     # tinybert-sst2-fp32.onnx, ..., tinybert-sst2-int8.pt
     parity(net, written[1], batches)                        # how far the file is from the net, through its engine
@@ -30,12 +30,16 @@ from edgebench.train.nets import Net
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Write = Callable[[nn.Module, Path, str, Sequence[int]], None]
+    Samples = Sequence[tuple[Tensor, Tensor]]
+    Write = Callable[[nn.Module, Path, str, Sequence[int], Samples], None]
 
 SUFFIXES = {"onnx": ".onnx", "tflite": ".tflite", "torchscript": ".pt"}
 BACKENDS = {"onnx": "onnxruntime", "tflite": "tflite", "torchscript": "torchscript"}
 PRECISIONS = ("fp32", "int8")
 VARIANTS = tuple(f"{form}/{precision}" for form in SUFFIXES for precision in PRECISIONS)
+# "int8-static": the ranges of activations are fixed beforehand, on samples; "int4": weights of 4 bits. TorchScript has neither: its static
+# kernels want a net written for them, and its Linear knows no 4 bits.
+ON_REQUEST = tuple(f"{form}/{precision}" for form in ("onnx", "tflite") for precision in ("int8-static", "int4"))
 MASKED = -1e4  # added to the scores of padding: exp() of it is 0 in float32 and float16, and it is finite in both
 
 
@@ -101,18 +105,21 @@ def _split(x: Tensor, head_width: int) -> Tensor:
 
 def export(
     net: Net, folder: Path, *, variants: Sequence[str] = VARIANTS, lengths: Sequence[int] = (32, 64, 128),
-    progress: Callable[[str], None] = lambda name: None,
+    samples: Samples = (), progress: Callable[[str], None] = lambda name: None,
 ) -> list[Exported]:
     """Write `net` into `folder` as {folder's name}-{precision}{suffix}, one file for each of `variants`, e.g. "onnx/int8".
 
-    `lengths` are the sequence lengths of a TFLite file; the others take any length. A file appears whole or not at all.
+    `lengths` are the sequence lengths of a TFLite file; the others take any length. `samples` are (ids, mask) batches of real
+    texts, on which int8-static measures ranges. A file appears whole or not at all.
     """
     longest = net.config.max_position_embeddings
     if not lengths or not 1 <= min(lengths) <= max(lengths) <= longest:
         raise UsageError(f"lengths are {', '.join(map(str, lengths)) or 'empty'}; expected whole numbers from 1 to {longest}, the positions the net knows")
     for asked in variants:
-        if asked not in VARIANTS:
-            raise UsageError(f"there is no variant {asked!r} to export to; there are {', '.join(VARIANTS)}.{did_you_mean(asked, VARIANTS)}")
+        if asked not in (known := VARIANTS + ON_REQUEST):
+            raise UsageError(f"there is no variant {asked!r} to export to; there are {', '.join(known)}.{did_you_mean(asked, known)}")
+        if asked.endswith("-static") and not samples:
+            raise UsageError(f"{asked} measures the ranges of activations on real texts, and there are none; give samples")
     wanted = [one.split("/") for one in dict.fromkeys(variants)]
     writers = {form: _writer(form) for form, _ in wanted}  # a missing library is said before the first file
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +129,7 @@ def export(
         progress(f"{form}/{precision}")
         path = folder / f"{folder.name}-{precision}{SUFFIXES[form]}"
         with _whole(path) as part, torch.no_grad():
-            writers[form](module, part, precision, sorted(set(lengths)))
+            writers[form](module, part, precision, sorted(set(lengths)), samples)
         written.append(Exported(form, precision, path, digest_of(path), path.stat().st_size))
     return written
 

@@ -13,16 +13,19 @@ import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+if TYPE_CHECKING:
+    from edgebench.train.export import Samples
+
 DEBUG = ".debug_pkl"
 
 
-def write(module: nn.Module, path: Path, precision: str, lengths: Sequence[int]) -> None:
-    """Write `module` to `path`. `lengths` do not matter: the program takes any."""
+def write(module: nn.Module, path: Path, precision: str, lengths: Sequence[int], samples: Samples = ()) -> None:
+    """Write `module` to `path`. `lengths` and `samples` do not matter: the program takes any length and measures ranges as it runs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch 2.9 and later call torch.jit and torch.ao.quantization deprecated at every use
         program = _trace(module if precision == "fp32" else quantized(module))
