@@ -59,6 +59,14 @@ def test_python_examples_run() -> None:
     assert [one.label for one in names["many"]][:2] == ["positive", "negative"]  # type: ignore[attr-defined]
 
 
+def test_the_example_of_data_frames_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pandas", reason="install edgebench[frame]")
+    (example,) = [block for block in blocks("python") if "reports.frame" in block]
+    monkeypatch.chdir(ROOT)
+    exec(compile(example, "README.md", "exec"), {})
+    assert "torchscript" in capsys.readouterr().out
+
+
 def test_the_backend_example_is_the_file_that_the_tests_install() -> None:
     assert (ROOT / "tests/plugins/edgebench-numpy-backend/edgebench_numpy/__init__.py").read_text() in blocks("python")
 

@@ -11,8 +11,9 @@ from pathlib import PurePath
 from statistics import median
 
 from edgebench.bench import stats
+from edgebench.bench.budgets import energy_j
 from edgebench.record import Record
-from edgebench.units import bytes_text, duration_text, percent_text, three_digits
+from edgebench.units import bytes_text, duration_text, joules_text, percent_text, three_digits
 
 ABSENT = "–"
 
@@ -85,9 +86,11 @@ def columns(records: Sequence[Record]) -> list[Column]:
         Column("size", lambda one: bytes_text(one.artifact["size_bytes"]) if "size_bytes" in one.artifact else ABSENT, weight=5),
         Column("peak", lambda one: bytes_text(one.memory.peak_bytes) if one.memory else ABSENT, weight=1),
         Column("first answer", lambda one: duration_text(found) if (found := first_answer_ns(one)) is not None else ABSENT, weight=4),
+        Column("energy", lambda one: joules_text(found) if (found := energy_j(one)) is not None else ABSENT, weight=1),
         Column("verdict", verdict, right=False),
     ]
-    shown = [one for one in shown if one.name != "per second" or any(record.throughput for record in records)]
+    rare = {"per second": any(one.throughput for one in records), "energy": any(one.energy for one in records)}
+    shown = [one for one in shown if rare.get(one.name, True)]
     return [one for one in shown if one.name not in ("model", "threads", "length", "scenario") or len({one.text(record) for record in records}) > 1]
 
 

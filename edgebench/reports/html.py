@@ -16,7 +16,7 @@ from typing import Any
 
 from edgebench.record import Record
 from edgebench.reports import pairs
-from edgebench.reports.base import columns, device, fastest, footnotes, model, title
+from edgebench.reports.base import Column, columns, device, fastest, footnotes, model, title
 from edgebench.reports.plots import base as look
 from edgebench.reports.plots import sections
 from edgebench.reports.recommend import apart, numbers, question, recommend
@@ -103,7 +103,8 @@ def _pick(found: Any) -> str:
 
 def _table(records: Sequence[Record]) -> str:
     """Every cell and every column, with the footnotes below."""
-    shown, winners = columns(records), {id(one) for one in fastest(records)}
+    winners = {id(one) for one in fastest(records)}
+    shown = _verdict_first(columns(records))
     head = "".join(f'<th scope="col"{_side(one.right)}>{safe(one.name)}</th>' for one in shown)
     lines = []
     for record in records:
@@ -116,6 +117,12 @@ def _table(records: Sequence[Record]) -> str:
     notes = "".join(f"<li>{safe(line)}</li>\n" for line in said)
     table = f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{''.join(lines)}</tbody>\n</table>"
     return f'<h2>Every cell</h2>\n<div class="scroll">{table}</div>\n{_folded(len(said), notes)}'
+
+
+def _verdict_first(shown: list[Column]) -> list[Column]:
+    """The verdict before the numbers, so that a phone shows it without scrolling."""
+    place = next(place for place, one in enumerate(shown) if one.name == "median")
+    return [*shown[:place], *(one for one in shown if one.name == "verdict"), *(one for one in shown[place:] if one.name != "verdict")]
 
 
 def _folded(number: int, items: str) -> str:

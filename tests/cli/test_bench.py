@@ -83,7 +83,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
 @pytest.fixture(scope="module")
 def swept(trio: Path) -> tuple[int, list[str], list[str], list[Record]]:
     """Exit status, lines of stdout and of stderr, and the records of the whole sweep."""
-    process = start(trio, "--backend", "onnxruntime,tflite", "--format", "json", "-o", "out/all.jsonl")
+    process = start(trio, "--backend", "onnxruntime,tflite", "--format", "json", "-o", "out/all.jsonl", "--report", "out/all.md")
     out, err = process.communicate(timeout=120)
     return process.returncode, out.splitlines(), err.splitlines(), read_lines(trio / "out" / "all.jsonl")
 
@@ -112,10 +112,26 @@ def test_stdout_is_the_records_and_nothing_else(swept: Swept) -> None:
 
 def test_stderr_has_a_line_for_each_cell_and_names_the_file(swept: Swept) -> None:
     _, _, err, _ = swept
-    assert len(err) == 5
+    assert len(err) == 6
     assert err[0].startswith("trio tflite * 1 thread: unsupported (tflite opens tflite files and card 'trio' has none")
     assert err[1].startswith("trio onnxruntime int4 1 thread: failed (onnxruntime failed while opening ")
-    assert err[-1] == "records: out/all.jsonl"
+    assert err[-2:] == ["records: out/all.jsonl", "report: out/all.md"]
+
+
+def test_a_report_is_written_in_the_end_of_the_same_records(swept: Swept, trio: Path) -> None:
+    from edgebench.reports import markdown
+
+    given = [json.loads(line)["id"] for line in swept[1]]
+    assert (trio / "out" / "all.md").read_text() == markdown.render(sorted(swept[3], key=lambda one: given.index(one.id)))
+
+
+@pytest.mark.parametrize(
+    ("report", "said"), [("a.pdf", "the ending of a.pdf says no format"), ("r.jsonl", "r.jsonl holds records, which a report must not replace")],
+)
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_measured(at: Path, capsys: pytest.CaptureFixture[str], report: str, said: str) -> None:
+    assert status(["bench", "trio", "-b", "tflite", "-o", "r.jsonl", "--report", report]) == 2
+    assert said in capsys.readouterr().err
+    assert not (at / "r.jsonl").exists()
 
 
 def test_the_right_cell_has_every_answer_right_and_is_its_own_reference(swept: Swept) -> None:

@@ -112,3 +112,10 @@ def test_beside_the_median_stands_how_far_its_interval_over_the_processes_reache
     apart = msgspec.structs.replace(record, latency=msgspec.structs.replace(record.latency, processes_ns=[[1_000_000] * 3, [1_210_000] * 2]))
     assert column([apart], "median") == ["1.10 ms ±235.7 %"]
     assert column([make("tflite", "fp32", verdict="failed")], "median") == ["–"]
+
+
+def test_energy_is_a_column_only_where_some_cell_has_it(make: Make) -> None:
+    from tests.reports.conftest import full
+
+    assert column([full("tflite", "int8", 1), make("onnxruntime", "int8", 1)], "energy") == ["500 mJ", "–"]
+    assert "energy" not in {one.name for one in columns([make("onnxruntime", "int8", 1)])}

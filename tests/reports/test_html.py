@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.reports.conftest import accuracy, full, rated
 pytest.importorskip("matplotlib", reason="the page's plots need matplotlib; install edgebench[report]")
 
 Make = Callable[..., Record]
+FEW: dict[str, Any] = {"memory": None, "cold": []}  # plots: each takes a while to draw
 EMPTY = {"meta", "link", "br"}  # elements of HTML that have no end
 
 
@@ -102,6 +104,12 @@ def test_every_cell_is_a_row_with_its_verdict_and_its_reason(text: str) -> None:
         assert shown in said
 
 
+def test_the_verdict_stands_before_the_numbers(text: str) -> None:
+    head = [re.sub("<.*?>", "", one) for one in re.findall(r"<th .*?</th>", text)]
+    assert head[head.index("verdict") + 1] == "median"
+    assert head.count("verdict") == 1
+
+
 def test_every_section_with_data_is_there_and_no_other(text: str, make: Make) -> None:
     def sections(page: str) -> list[str]:
         return re.findall(r"<h2>(.*?)</h2>", page)
@@ -127,9 +135,9 @@ SHOWN = "<script>alert(1)</script>\"'> &lt;b [31m"
 def test_nothing_in_a_record_is_taken_for_markup(make: Make) -> None:
     record = make(
         HOSTILE, "int8", 1, verdict="noisy", reasons=[HOSTILE], notes=[HOSTILE], host={"cpu": HOSTILE, HOSTILE: [HOSTILE], "usable_cores": 2},
-        spec={"model": HOSTILE, "scenario": HOSTILE},
+        spec={"model": HOSTILE, "scenario": HOSTILE}, **FEW,
     )  # fmt: skip
-    plain = make("tflite", "int8", 2, host=record.host, spec={"model": "tiny", "scenario": HOSTILE})
+    plain = make("tflite", "int8", 2, host=record.host, spec={"model": "tiny", "scenario": HOSTILE}, **FEW)
     page = Page(html.render([record, plain]))
     assert page.named("script") == []
     assert page.open == []
@@ -139,7 +147,7 @@ def test_nothing_in_a_record_is_taken_for_markup(make: Make) -> None:
 
 
 def test_records_of_two_machines_stand_apart_and_that_is_said(make: Make) -> None:
-    here, there = make("tflite", "int8", 1), make("onnxruntime", "int8", 2, host={"cpu": "Other", "usable_cores": 8})
+    here, there = make("tflite", "int8", 1, **FEW), make("onnxruntime", "int8", 2, host={"cpu": "Other", "usable_cores": 8}, **FEW)
     text = html.render([here, there])
     assert "These are records of 2 machines or labelled sets." in text
     assert text.count("<section>") == text.count("<h2>Every cell</h2>") == 2
@@ -152,24 +160,24 @@ def test_records_of_two_labelled_sets_stand_apart(make: Make) -> None:
     import msgspec
 
     other = msgspec.structs.replace(accuracy(0.9), dataset="imdb")
-    text = html.render([make("tflite", "int8", 1), make("tflite", "int8", 1, accuracy=other)])
+    text = html.render([make("tflite", "int8", 1, **FEW), make("tflite", "int8", 1, accuracy=other, **FEW)])
     assert text.count("<section>") == 2
 
 
 def test_a_cell_that_was_measured_twice_is_two_rows_and_that_is_said(make: Make) -> None:
-    text = html.render([make("tflite", "int8", 1), make("tflite", "int8", 1)])
+    text = html.render([make("tflite", "int8", 1, **FEW), make("tflite", "int8", 1, **FEW)])
     assert len(Page(text).named("tr")) == 3
     assert "1 record of cells that were measured again" in text
 
 
 def test_the_same_records_give_the_same_page(make: Make) -> None:
-    records = [make("tflite", "int8", 1), make("onnxruntime", "int8", 2)]
+    records = [make("tflite", "int8", 1, **FEW), make("onnxruntime", "int8", 2, **FEW)]
     assert html.render(records) == html.render(records)
 
 
 def test_facts_about_the_machine_have_units_and_what_is_not_known_is_named(make: Make) -> None:
     host = {"cpu": "Test CPU", "memory_bytes": 8e9, "freq_max_hz": 2_400_000_000, "smt": False, "governor": None, "packages": {"numpy": "2.4", "torch": None}}
-    said = "".join(Page(html.render([make("tflite", "int8", 1, host={**host, "before": [{"temp_c": 1}]})])).text)
+    said = "".join(Page(html.render([make("tflite", "int8", 1, host={**host, "before": [{"temp_c": 1}]}, **FEW)])).text)
     for shown in ("8.00 GB", "2.40 GHz", "smt", "no", "numpy 2.4", "Not known here: governor."):
         assert shown in said
     assert "temp" not in said.split("The machine")[1].split("How to read")[0]
@@ -189,5 +197,9 @@ def test_without_matplotlib_the_extra_is_named(make: Make, monkeypatch: pytest.M
         html.render([make("tflite", "int8", 1)])
 
 
-def test_the_style_is_beside_the_module_for_the_wheel_to_carry() -> None:
-    assert Path(html.__file__).with_name("page.css").is_file()
+def test_the_wheel_carries_the_style() -> None:
+    builders = pytest.importorskip("hatchling.builders.wheel", reason="hatchling builds the wheel; install it")
+    root = Path(html.__file__).resolve().parent.parent.parent
+    if not (root / "pyproject.toml").is_file():
+        pytest.skip("this is an installed edgebench, not its source")
+    assert "edgebench/reports/page.css" in {one.distribution_path for one in builders.WheelBuilder(str(root)).recurse_included_files()}

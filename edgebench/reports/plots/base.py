@@ -6,6 +6,7 @@ people with any colour vision tell apart; a shape or a word always says the same
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, PAPER = "#1a1b20", "#5c5e66", "#dddfe4", "#fefefe"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d3b", "#6a5acd")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
-WIDE, NARROW = 9.6, 3.75  # inches, at 96 points of a screen each: a page's column, and a phone's
-LONGEST = 56  # characters of a name; a longer one loses its middle
+WIDE, NARROW = 9.6, 3.4  # inches, at 96 points of a screen each: a page's column, and a phone's
+LONGEST, LONGEST_NARROW = 56, 36  # characters of a name in a wide and a narrow picture; a longer one loses its middle
+CHARACTER = 4.8  # points that one takes on average
 DOTS_PER_INCH = 200  # of a PNG
 
 STYLE: dict[str, Any] = {
@@ -49,6 +51,9 @@ PARTS: dict[str, Callable[[Record], str]] = {  # of a cell's name
     "rate": lambda one: f"{one.spec.rate_hz:g} /s offered" if one.spec.rate_hz else "rate sought",
     "bound": lambda one: f"{duration_text(one.spec.bound_ns)} bound" if one.spec.bound_ns else "own bound", "rules": lambda one: one.spec.rules,
 }
+STEPS: tuple[tuple[float, tuple[float, ...]], ...] = (  # how far a logarithmic axis reaches -> where it has ticks in each decade
+    (2.2, ()), (12, (1, 1.5, 2, 3, 5, 7)), (1e3, (1, 2, 5)), (math.inf, (1,)),
+)  # fmt: skip
 IF_NEEDED = ("format", "batch", "rate", "bound", "rules")  # where two cells have the same name without it
 
 
@@ -96,18 +101,32 @@ def figure(width: float, height: float, rows: int = 1, **options: Any) -> tuple[
     return made, [row[0] for row in axes]
 
 
-def labels(records: Sequence[Record]) -> dict[int, str]:
+def is_wide(width: float) -> bool:
+    """Whether there is room for names beside what they name."""
+    return width >= (WIDE + NARROW) / 2
+
+
+def columns(texts: Sequence[str], width: float) -> int:
+    """How many of these a legend has room for in a line."""
+    return max(min(int(width * 72 / (max(map(len, texts)) * CHARACTER + 34)), len(texts)), 1)
+
+
+def labels(records: Sequence[Record], width: float = WIDE) -> dict[int, str]:
     """For the id() of each record the shortest name by which it differs from the others: always engine and precision, and what else varies."""
     shown = [name for name in PARTS if name in ("backend", "precision") or (name not in IF_NEEDED and len({PARTS[name](one) for one in records}) > 1)]
     for name in IF_NEEDED:
         if len({_label(one, shown) for one in records}) < len({_label(one, [*shown, name]) for one in records}):
             shown.append(name)
-    return {id(one): _label(one, shown) for one in records}
+    most = LONGEST if is_wide(width) else LONGEST_NARROW
+    return {id(one): _shortened(_label(one, shown), most) for one in records}
 
 
 def _label(record: Record, shown: Sequence[str]) -> str:
-    text = plain(" ".join(PARTS[name](record) for name in shown))
-    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}…{text[-LONGEST // 2 :]}"
+    return plain(" ".join(PARTS[name](record) for name in shown))
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-most // 2 :]}"
 
 
 def colours(records: Sequence[Record]) -> dict[str, str]:
@@ -127,9 +146,12 @@ def scaled(values: Sequence[float], units: tuple[tuple[str, float], ...]) -> tup
 
 def logarithmic(axis: Any, low: float, high: float) -> None:
     """Ticks that are read as numbers, also where the axis spans less than a decade. `axis` is an x or a y axis."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]) if high / low < 8 else LogLocator(subs=(1, 2, 5) if high / low < 1e3 else (1,)))
+    steps = next(steps for reach, steps in STEPS if high / low <= reach)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    fixed = [step * 10**decade for decade in decades for step in steps]
+    axis.set_major_locator(FixedLocator(fixed) if fixed else MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())

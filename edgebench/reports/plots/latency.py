@@ -61,7 +61,7 @@ def _draw(records: list[Record], width: float) -> Figure:
     colour = colours(records)
     for place, (record, samples) in enumerate(zip(records, every, strict=True)):
         _row(axes, place, record, [one / size for one in samples], high / size, colour[record.spec.backend])
-    logarithmic(axes.xaxis, low, high)
+    logarithmic(axes.xaxis, low / size, high / size)
     axes.set_xlabel(f"time of a whole {'call' if records[0].spec.batch == 1 else 'query'} ({unit}, logarithmic)")
     rows.name(axes, records, width, [_numbers(one, high) for one in records], top=0.32)
     return made

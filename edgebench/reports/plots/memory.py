@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.record import Record
 from edgebench.reports.plots import rows
-from edgebench.reports.plots.base import GRID, INK, PAPER, SERIES, Plot, scaled
+from edgebench.reports.plots.base import GRID, INK, PAPER, SERIES, Plot, is_wide, scaled
 from edgebench.units import BYTES, bytes_text
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _draw(records: list[Record], width: float) -> Figure:
         axes.plot(values[field], places, marker, color=SERIES[place], label=label, markersize=7, gid=field, **options)
     for place, record in enumerate(records):
         axes.annotate(bytes_text(_peak(record)), (_peak(record) / size, place), xytext=(7, 0), textcoords="offset points", va="center", size=8, color=INK)
-    axes.set_xlim(0, reach / size * (1.1 if width >= rows.ABOVE else 1.22))
+    axes.set_xlim(0, reach / size * (1.1 if is_wide(width) else 1.22))
     axes.set_xlabel(f"resident memory ({unit})")
     rows.name(axes, records, width)
     rows.legend(axes, width)

@@ -9,14 +9,14 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgebench.reports.plots.base import INK
+from edgebench.reports.plots.base import INK, columns, is_wide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
 
-FEW, FEW_NARROW, WIDE_FROM = 7, 4, 6.0  # names in a picture at least so many inches wide, and in a narrower one
+FEW, SHORT = (7, 4), (34, 24)  # names that stand beside their points in a wide and in a narrow picture, and how long the longest may be
 LINE = 0.185  # inches of a line of the key
 GAP = 3  # points between a mark and its name
 PLACES = (  # how far out in either direction, and how the name is aligned there: the first that is free is taken
@@ -35,7 +35,7 @@ class Point(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A point with its name, and how its mark looks in the key."""
+    """A point with its name, and how its mark looks in the key; what follows a comma in the name has a line of its own beside the point."""
 
     point: Point
     text: str
@@ -44,34 +44,32 @@ class Cell(NamedTuple):
     face: str
 
 
-def are_few(count: int, width: float) -> bool:
-    """Whether so many names fit beside their points."""
-    return count <= (FEW if width >= WIDE_FROM else FEW_NARROW)
+def fit(texts: Sequence[str], width: float) -> bool:
+    """Whether the names have room beside their points."""
+    few, short = (one[0 if is_wide(width) else 1] for one in (FEW, SHORT))
+    return len(texts) <= few and max(map(len, texts)) <= short
 
 
-def key_height(count: int, width: float) -> float:
-    """What a picture needs for the key, in inches; nothing where names are few."""
-    return 0.0 if are_few(count, width) else LINE * math.ceil(count / _columns(width)) + 0.1
+def key_height(texts: Sequence[str], width: float) -> float:
+    """What a picture needs for the key, in inches; nothing where the names fit."""
+    return 0.0 if fit(texts, width) else LINE * math.ceil(len(texts) / columns(texts, width)) + 0.1
 
 
 def name(made: Figure, axes: Axes, cells: Sequence[Cell], width: float) -> None:
     """After the limits of the axes are set. Numbers run from left to right."""
     from matplotlib.lines import Line2D
 
-    if are_few(len(cells), width):
-        beside(made, axes, [one.point for one in cells], [one.text for one in cells])
+    texts = [one.text for one in cells]
+    if fit(texts, width):
+        beside(made, axes, [one.point for one in cells], [text.replace(", ", "\n") for text in texts])
         return
     ordered = sorted(cells, key=lambda one: one.point)
     handles = [
         Line2D([], [], linestyle="none", marker=one.shape, color=one.colour, markerfacecolor=one.face, markersize=6, label=f"{number}  {one.text}")
         for number, one in enumerate(ordered, start=1)
     ]
-    made.legend(handles=handles, loc="outside lower left", ncols=_columns(width), borderpad=0, columnspacing=1.5, handletextpad=0.3)
+    made.legend(handles=handles, loc="outside lower left", ncols=columns(texts, width), borderpad=0, columnspacing=1.5, handletextpad=0.3)
     beside(made, axes, [one.point for one in ordered], [str(number) for number in range(1, len(ordered) + 1)])
-
-
-def _columns(width: float) -> int:
-    return 3 if width >= WIDE_FROM else 1
 
 
 def beside(made: Figure, axes: Axes, points: Sequence[Point], texts: Sequence[str]) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from edgebench.bench import stats
 from edgebench.record import Record
 from edgebench.reports import pairs
-from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, figure, labels, logarithmic, scaled, shapes
-from edgebench.reports.plots.names import Cell, Point, are_few, key_height, name
+from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, columns, figure, labels, logarithmic, scaled, shapes
+from edgebench.reports.plots.names import Cell, Point, fit, key_height, name
 from edgebench.reports.recommend import Recommendation, question, recommend
 from edgebench.units import NS, bytes_text
 
@@ -45,8 +45,8 @@ def _draw(found: Recommendation, width: float) -> Figure:
     records = _points(found.records)
     times = {id(one): stats.interval(pairs.series(one)) for one in records}
     unit, size = scaled([one.value for one in times.values()], NS)
-    few = are_few(len(records), width)
-    made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.1) + key_height(len(records), width))
+    texts = [f"{text}{_peak(one)}" for one, text in zip(records, labels(records, width).values(), strict=True)]
+    made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.1) + key_height(texts, width))
     colour, shape = colours(records), shapes(records)
     areas = _areas(records)
     front = {id(one) for one in found.front}
@@ -66,16 +66,15 @@ def _draw(found: Recommendation, width: float) -> Figure:
     low, high = min(one.value for one in times.values()), max(one.value for one in times.values())
     axes.set_xscale("log")
     axes.set_xlim(low / size / 1.25, high / size * 1.35)
-    logarithmic(axes.xaxis, low / 1.25, high * 1.35)
+    logarithmic(axes.xaxis, low / size / 1.25, high / size * 1.35)
     axes.set_xlabel(f"{_what(records[0])} ({unit}, logarithmic)")
     axes.set_ylabel(f"{records[0].accuracy.metric if records[0].accuracy else 'accuracy'} (%)")
-    if few:
+    if fit(texts, width):
         _legend(axes, colour, shape, width)
-    texts, between = labels(records), "\n" if few else ", "
     cells = [
-        Cell(Point(times[id(one)].value / size, 100 * one.accuracy.value, areas[id(one)]), f"{texts[id(one)]}{_peak(one, between)}",
+        Cell(Point(times[id(one)].value / size, 100 * one.accuracy.value, areas[id(one)]), text,
              colour[one.spec.backend], shape[one.spec.precision], colour[one.spec.backend] if id(one) in front else PAPER)
-        for one in records if one.accuracy
+        for one, text in zip(records, texts, strict=True) if one.accuracy
     ]  # fmt: skip
     name(made, axes, cells, width)
     return made
@@ -87,8 +86,8 @@ def _what(record: Record) -> str:
     return "median time of a query" if record.latency else "time to the first answer"
 
 
-def _peak(record: Record, between: str) -> str:
-    return f"{between}{bytes_text(record.memory.peak_bytes)}" if record.memory else ""
+def _peak(record: Record) -> str:
+    return f", {bytes_text(record.memory.peak_bytes)}" if record.memory else ""
 
 
 def _areas(records: Sequence[Record]) -> dict[int, float]:
@@ -106,5 +105,5 @@ def _legend(axes: Axes, colour: dict[str, str], shape: dict[str, str], width: fl
 
     handles = [line(name, marker="o", color=tone, markersize=7) for name, tone in colour.items()]
     handles += [line("any" if name == "*" else name, marker=marker, color=MUTED, markerfacecolor=PAPER, markersize=7) for name, marker in shape.items()]
-    columns = len(handles) if width > 6 else 3
-    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.4, columnspacing=1.4, handletextpad=0.5, borderpad=0)
+    across = columns([str(one.get_label()) for one in handles], width)
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=across, borderaxespad=0.4, columnspacing=1.4, handletextpad=0.5, borderpad=0)

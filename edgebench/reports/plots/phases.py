@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgebench.record import Record
 from edgebench.reports.plots import rows
-from edgebench.reports.plots.base import INK, PAPER, Plot, scaled
+from edgebench.reports.plots.base import INK, PAPER, Plot, is_wide, scaled
 from edgebench.units import NS, duration_text
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _draw(
         points = [one / size for one in dots(record)] if dots else []
         axes.plot(points, [place] * len(points), "o", color=INK, markeredgecolor=PAPER, markersize=4, markeredgewidth=0.7, gid="process")
         axes.annotate(duration_text(total), (max([total / size, *points]), place), xytext=(6, 0), textcoords="offset points", va="center", size=8)
-    axes.set_xlim(0, reach / size * (1.1 if width >= rows.ABOVE else 1.2))
+    axes.set_xlim(0, reach / size * (1.1 if is_wide(width) else 1.2))
     axes.set_xlabel(f"{what} ({unit})")
     rows.name(axes, records, width)
     rows.legend(axes, width)

@@ -23,7 +23,8 @@ DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 ABOUT = (
     "Operations a second (a multiplication and an addition are two) against operations for each byte the call moves, counted from the model's file. A point "
     "below the slope waits for memory at best; one below the level line for arithmetic. The lines were measured on this machine, for as many threads and the "
-    "precision they name; the number is the share of its own roof that a cell reaches. One far below both has other costs: small operators, tokenising, Python."
+    "precision they name; the number is the share of its own roof that a cell reaches. One far below both has other costs: small operators, tokenising, "
+    "Python. One above the slope finds its weights in the processor's caches."
 )
 
 
@@ -54,7 +55,9 @@ def _roof_ops(record: Record) -> float:
 
 
 def _draw(records: list[Record], width: float) -> Figure:
-    made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.2) + key_height(len(records), width))
+    shares = {id(one): percent_text(achieved(one) / ceiling(one)) for one in records}
+    texts = [f"{text}, {shares[one]}" for one, text in labels(records, width).items()]
+    made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.2) + key_height(texts, width))
     roofs = _roofs(records)
     xs = [intensity(one) for one in records] + [peak / roof.bytes_per_s for roof, _, peak in roofs]
     left, right = min(xs) / 3, max(xs) * 4
@@ -65,7 +68,7 @@ def _draw(records: list[Record], width: float) -> Figure:
         axes.plot(xs_of, ys_of, color=INK, linewidth=1.1, linestyle=DASHES[place % len(DASHES)], gid="roof")
         said = f"{precision}, {roof.threads} thread{'s' if roof.threads != 1 else ''}"
         axes.annotate(said, (right, peak / size), xytext=(-2, 2), textcoords="offset points", ha="right", va="bottom", size=7.5, color=MUTED)
-    texts, colour, shape = labels(records), colours(records), shapes(records)
+    colour, shape = colours(records), shapes(records)
     for one in records:
         x, y = intensity(one), achieved(one) / size
         axes.plot(x, y, shape[one.spec.precision], color=colour[one.spec.backend], markeredgecolor=PAPER, markersize=8, gid="cell")
@@ -78,9 +81,9 @@ def _draw(records: list[Record], width: float) -> Figure:
     axes.set_xlabel("operations for each byte (logarithmic)")
     axes.set_ylabel(f"{unit} (logarithmic)")
     cells = [
-        Cell(Point(intensity(one), achieved(one) / size, 64), f"{texts[id(one)]}, {percent_text(achieved(one) / ceiling(one))}",
+        Cell(Point(intensity(one), achieved(one) / size, 64), text,
              colour[one.spec.backend], shape[one.spec.precision], colour[one.spec.backend])
-        for one in records
+        for one, text in zip(records, texts, strict=True)
     ]  # fmt: skip
     name(made, axes, cells, width)
     return made

@@ -69,7 +69,7 @@ def _draw_rates(records: list[Record], width: float) -> Figure:
 
 def _draw_trials(records: list[Record], width: float) -> Figure:
     made, panels = figure(width, 0.5 + 1.75 * len(records), len(records), sharex=True)
-    texts = labels(records)
+    texts = labels(records, width)
     for axes, record in zip(panels, records, strict=True):
         offered = [one for process in (record.throughput.trials if record.throughput else []) for one in process]
         _panel(axes, offered, record, colours(records)[record.spec.backend])
@@ -86,7 +86,7 @@ def _panel(axes: Axes, offered: list[Trial], record: Record, colour: str) -> Non
     if heights:
         axes.set_yscale("log")
         axes.set_ylim(min(heights) / size / 1.4, max(heights) / size * 2)
-        logarithmic(axes.yaxis, min(heights) / 1.4, max(heights) * 2)
+        logarithmic(axes.yaxis, min(heights) / size / 1.4, max(heights) / size * 2)
     for holds in (True, False):
         part = [one for one in known if one.holds is holds]
         axes.plot(

@@ -212,7 +212,7 @@ def test_a_cell_stands_under_its_roof_at_operations_over_its_time(two: list[Reco
     ((xs, ys),) = lines(axes, "roof")
     assert (xs[1], ys[1:]) == (4.0, [8, 8])
     assert ys[0] == pytest.approx(xs[0] * 2)
-    assert any(text == "onnxruntime fp32, 25.0 %" for text in texts(axes.figure))
+    assert any(text == "onnxruntime fp32\n25.0 %" for text in texts(axes.figure))
     assert (axes.get_xscale(), axes.get_yscale(), axes.get_ylabel()) == ("log", "log", "Gop/s (logarithmic)")
 
 
@@ -233,3 +233,20 @@ def test_a_cell_that_was_measured_twice_is_drawn_once_by_its_latest_record(make:
     (plot,) = (plot for section in sections([new, old]) for plot in section.plots if plot.name == "latency")
     (axes,) = drawn(plot).axes
     assert [float(part.get_segments()[0][0][0]) for part in axes.collections if part.get_gid() == "median"] == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (1, 2, [1, 1.2, 1.4, 1.6, 1.8, 2]), (0.5, 3, [0.5, 0.7, 1, 1.5, 2, 3]), (1, 200, [1, 2, 5, 10, 20, 50, 100, 200]),
+        (0.01, 1e4, [0.01, 0.1, 1, 10, 100, 1000, 1e4]),
+    ],
+)
+def test_a_logarithmic_axis_has_ticks_enough_however_short_it_is(low: float, high: float, ticks: list[float]) -> None:
+    from edgebench.reports.plots.base import figure, logarithmic
+
+    _, (axes,) = figure(WIDE, 3)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    logarithmic(axes.xaxis, low, high)
+    assert [round(one, 6) for one in axes.get_xticks() if low <= one <= high] == ticks
