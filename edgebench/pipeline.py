@@ -19,7 +19,7 @@ from edgebench import catalog, plugins
 from edgebench.backends.base import Backend, Facts, Options, Session, usable_cpus
 from edgebench.errors import MissingError, UnsupportedError, UsageError
 from edgebench.models import card as cards
-from edgebench.models.artifact import artifact, files
+from edgebench.models.artifact import Artifact, artifact, files
 from edgebench.models.card import Card, Variant
 from edgebench.tasks.base import Task
 
@@ -83,6 +83,11 @@ class Pipeline:
         return max(1, usable_cpus() // self._session.facts.threads) if self._session.parallel else 1
 
     @property
+    def session(self) -> Session:
+        """The open session, for what no task does: it goes on belonging to the pipeline."""
+        return self._session
+
+    @property
     def facts(self) -> Facts:
         """What the session really uses: library, version, threads, accelerator."""
         return self._session.facts
@@ -128,12 +133,28 @@ def load(
         card = _shortened(card, max_tokens)
     making = _Aside(lambda: plugins.get("tasks", card.task)(card, files(path, card)))
     found = verifying[variant.name].result()
-    session = engine.open(found.path, Options(threads=threads, accelerator=accelerator))
+    session = _open(engine, found, Options(threads=threads, accelerator=accelerator))
     try:
         return Pipeline(card, variant, session, making.result())
     except BaseException:  # a task of another package may raise anything
         session.close()
         raise
+
+
+def _open(engine: Backend, found: Artifact, options: Options) -> Session:
+    """The artifact's one graph, or all of them joined."""
+    sessions = [engine.open(found.path, options)]
+    if not found.parts:
+        return sessions[0]
+    from edgebench.backends.joined import Joined
+
+    try:
+        sessions += [engine.open(path, options) for path in found.parts.values()]
+    except BaseException:
+        for one in sessions:
+            one.close()
+        raise
+    return Joined(sessions[0], dict(zip(found.parts, sessions[1:], strict=True)))
 
 
 def choose(

@@ -41,6 +41,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "tasks": {
         "text-classification": "edgebench.tasks.classify_text:TextClassification",
         "token-classification": "edgebench.tasks.tag_tokens:TokenClassification",
+        "translation": "edgebench.tasks.translate:Translate",
     },
 }
 

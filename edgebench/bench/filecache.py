@@ -53,7 +53,8 @@ def read_by_a_start(job: Job) -> set[Path]:
         try:
             pipe, _ = cold.start(job, cold.Birth(0, 0))
             folders = [Path(one).resolve() for one in sys.path if one]
-            found = {one for one in _mapped() | _imported() if any(map(one.is_relative_to, folders))} | _of_card(job.spec.model, pipe.variant.file)
+            ours = _of_card(job.spec.model, [one.file for one in pipe.variant.files])
+            found = {one for one in _mapped() | _imported() if any(map(one.is_relative_to, folders))} | ours
             with os.fdopen(writer, "w") as out:
                 json.dump([str(one) for one in found], out)
         finally:
@@ -118,13 +119,13 @@ def _imported() -> set[Path]:
     return _there(name for pair in names for name in pair if name)
 
 
-def _of_card(model: str, variant: str) -> set[Path]:
-    """The card, the variant's file and all others the card names, e.g. its tokenizer."""
+def _of_card(model: str, variant: list[str]) -> set[Path]:
+    """The card, the variant's files and all others the card names, e.g. its tokenizer."""
     from edgebench import catalog
     from edgebench.models import card as cards
 
     path = catalog.find("models", model)
-    return {path.resolve()} | _there(str(path.resolve().parent / file) for file in (variant, *(one.file for one in cards.read(path).files.values())))
+    return {path.resolve()} | _there(str(path.resolve().parent / file) for file in (*variant, *(one.file for one in cards.read(path).files.values())))
 
 
 def _there(names: Iterable[str]) -> set[Path]:

@@ -48,5 +48,5 @@ def facts(pipe: Pipeline) -> dict[str, Any]:
     variant = pipe.variant
     return {
         "engine": asdict(pipe.facts),
-        "artifact": {"format": variant.format, "file": variant.file, "sha256": variant.sha256, "size_bytes": variant.size_bytes},
+        "artifact": {"format": variant.format, "file": variant.file, "sha256": variant.sha256, "size_bytes": variant.total_bytes},
     }

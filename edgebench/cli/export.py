@@ -1,30 +1,37 @@
 """edgebench export RUN: a trained student as files of every engine, checked against the net they came from, with a card.
 
     edgebench export runs/tinybert-sst2 --into models
+    edgebench export opus-mt-en-fr --into models            # a published translator, as it is
 """
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from edgebench.errors import MissingError
+from edgebench.errors import MissingError, UsageError
+
+if TYPE_CHECKING:
+    from edgebench.train.export_translator import Made
 
 SAMPLES = 256  # training texts on which an int8-static file's ranges are measured
 
 
 @click.command()
-@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("run")
 @click.option("--into", type=click.Path(file_okay=False, path_type=Path), default=Path("models"), show_default=True, help="Folder for the card and its files.")
-@click.option("--variants", help="Which files to write, as onnx/int8,tflite/int4. Default: fp32 and int8 of all three.")
+@click.option("--variants", help="Which files to write, as onnx/int8,tflite/int4. Default: fp32 and int8 of all there are.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder with local data sets.  [default: $EDGEBENCH_DATA]")
 @click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
-def command(run: Path, into: Path, variants: str | None, data: Path | None, offline: bool) -> None:
+def command(run: str, into: Path, variants: str | None, data: Path | None, offline: bool) -> None:
     """Write the student that `edgebench train` left in the folder RUN as ONNX, TFLite and TorchScript, fp32 and int8.
 
-    Each file's answers are compared with the net's, its accuracy is measured, and a card is written beside the files.
+    A translator is written as ONNX and TorchScript, and its teacher with the words that were kept beside it; RUN may also
+    be the name of a published one: opus-mt-en-fr. Each file's answers are compared with the net's, its accuracy is
+    measured, and a card is written beside the files.
     """
     logging.disable(logging.WARNING)  # torchao, which a converter brings, warns of parts of itself that are not for this machine
     try:
@@ -37,11 +44,39 @@ def command(run: Path, into: Path, variants: str | None, data: Path | None, offl
     from edgebench.models.data import load
     from edgebench.models.weights import fetch_weights
 
-    finished = read_run(run)
+    asked = None if variants is None else [one.strip() for one in variants.split(",")]
+    if translators := _translators(run, offline):
+        from edgebench.train import export_translator
+
+        for made in translators:
+            labelled = load(made.dataset, "dev", folder=data, offline=offline)
+            card = export_translator.write(made, into, labelled, variants=asked or export_translator.VARIANTS, tell=click.echo)
+            click.echo(f"{card} is written; try: edgebench predict {card} 'Two dogs are playing.'")
+        return
+    finished = read_run(Path(run))
     labelled = load(finished.recipe.dataset, "dev", folder=data, offline=offline)
     tokenizer = fetch_weights(finished.recipe.teacher.weights, offline=offline) / "tokenizer.json"
-    wanted = VARIANTS if variants is None else [one.strip() for one in variants.split(",")]
+    wanted = asked or VARIANTS
     static = any(one.endswith("-static") for one in wanted)
     samples = load(finished.recipe.dataset, "train", folder=data, offline=offline, limit=SAMPLES).texts if static else ()
     card = bundle(finished, into, tokenizer, labelled, variants=wanted, samples=samples, tell=click.echo)
     click.echo(f"{card} is written; try: edgebench bench {card}")
+
+
+def _translators(run: str, offline: bool) -> list[Made]:
+    """The translators that RUN names: a published one, or the two of a run's folder; none if it names something else."""
+    from edgebench import catalog
+    from edgebench.models import weights as cards
+    from edgebench.models.weights import fetch_weights
+    from edgebench.train import export_translator
+
+    if Path(run).is_dir():
+        found = export_translator.finished(Path(run))
+        return [] if found is None else export_translator.made_of(Path(run), fetch_weights(found[0].weights, offline=offline), *found)
+    known = catalog.paths("models/weights")
+    if run not in known:
+        raise UsageError(f"{run} is no folder; give the folder of a finished run, or the name of a translator: opus-mt-en-fr")
+    path = known[run]
+    if "source.spm" not in [one.file for one in cards.read(path).files]:
+        raise UsageError(f"{run} is no folder and {path.name} no translator; give the folder of a run, or the weights of a translator: opus-mt-en-fr")
+    return [export_translator.published(run, fetch_weights(run, offline=offline))]

@@ -50,7 +50,9 @@ def show(model: str) -> None:
     for variant in card.variants:
         score = variant.accuracy
         measured = f"{score.value:.1%} [{score.low:.1%}, {score.high:.1%}] on {score.dataset}, n = {score.n}" if score else "accuracy not stated"
-        click.echo(f"\n{variant.name:18} {units.bytes_text(variant.size_bytes):>9}  {measured}\n{'':18} {variant.file}\n{'':18} sha256 {variant.sha256}")
+        click.echo(f"\n{variant.name:18} {units.bytes_text(variant.total_bytes):>9}  {measured}")
+        for file in variant.files:
+            click.echo(f"{'':18} {file.file}\n{'':18} sha256 {file.sha256}")
 
 
 @command.command()

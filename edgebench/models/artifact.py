@@ -6,7 +6,7 @@ import hashlib
 import mmap
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 
@@ -16,16 +16,17 @@ from edgebench.models.card import Card, File, Variant
 
 @dataclass(frozen=True)
 class Artifact:
-    """A variant that lies verified at `path`; `card` is its card's name."""
+    """A variant that lies verified at `path`, its further graphs at `parts`; `card` is its card's name."""
 
     path: Path
     variant: Variant
     card: str
+    parts: dict[str, Path] = field(default_factory=dict)
 
 
 def artifact(card_path: Path, card: Card, variant: Variant) -> Artifact:
-    """The variant's file beside the card, its bytes checked."""
-    return Artifact(beside(card_path, variant), variant, card.name)
+    """The variant's files beside the card, their bytes checked."""
+    return Artifact(beside(card_path, variant), variant, card.name, {name: beside(card_path, file) for name, file in variant.parts.items()})
 
 
 def files(card_path: Path, card: Card) -> dict[str, Path]:

@@ -1,6 +1,6 @@
 """A card (TOML) -> one model: what it does, where it comes from, how its inputs are prepared, and its variants.
 
-A variant is one file: format x precision. A card without a digest for every file is not a card: files are checked
+A variant is format x precision: one file, or one for each of its graphs. A card without a digest for every file is not a card: files are checked
 before they are opened.
 """
 
@@ -35,15 +35,29 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Variant(File, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One file of a model: its format, its precision, and what it scored when it was made."""
+    """One form of a model: its format, its precision, and what it scored when it was made.
+
+    A model of several graphs has the first in `file` and the others in `parts`, under the names that its task knows them by.
+    """
 
     format: str
     precision: str
+    parts: dict[str, File] = {}
     accuracy: Score | None = None
 
     @property
     def name(self) -> str:
         return f"{self.format}/{self.precision}"
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Every file of it, the first graph's first."""
+        return (self, *self.parts.values())
+
+    @property
+    def total_bytes(self) -> int:
+        """The size of all its files."""
+        return sum(one.size_bytes for one in self.files)
 
 
 class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,7 +95,7 @@ class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def listed(self) -> tuple[File, ...]:
         """Every file the card names, variants first."""
-        return (*self.variants, *self.files.values())
+        return (*(file for variant in self.variants for file in variant.files), *self.files.values())
 
     def variant(self, format: str, precision: str) -> Variant:
         """The variant of this format and precision, or UsageError with those there are."""

@@ -57,8 +57,8 @@ def joined(tokenizer: Tokenizer, text: str, pool: Sequence[str], length: int, ra
         text = f"{text} {random.choice(pool)}"
         before, count = count, len(tokenizer.encode(text).ids)
     encoding = tokenizer.encode(text)
-    specials = sum(encoding.special_tokens_mask)
-    end = encoding.offsets[length - specials][1] if len(encoding.ids) > length else len(text)
+    behind = next((at for at, one in enumerate(reversed(encoding.special_tokens_mask)) if not one), 0)
+    end = encoding.offsets[length - 1 - behind][1] if len(encoding.ids) > length else len(text)
     return text[:end]
 
 

@@ -128,7 +128,7 @@ def export(
     for form, precision in wanted:
         progress(f"{form}/{precision}")
         path = folder / f"{folder.name}-{precision}{SUFFIXES[form]}"
-        with _whole(path) as part, torch.no_grad():
+        with whole(path) as part, torch.no_grad():
             writers[form](module, part, precision, sorted(set(lengths)), samples)
         written.append(Exported(form, precision, path, digest_of(path), path.stat().st_size))
     return written
@@ -204,7 +204,7 @@ def _writer(form: str) -> Write:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """A place to write in; what lies there at the end becomes `path` in one step."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as scratch:
         part = Path(scratch) / path.name

@@ -18,11 +18,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgebench.train.quantize import scaled_words
 
@@ -43,11 +44,30 @@ def writer() -> Write:
 
 def write(module: nn.Module, path: Path, precision: str, lengths: Sequence[int], samples: Samples = ()) -> None:
     """Write `module` to `path`. `lengths` do not matter: the graph takes any."""
+    open_sizes = {"input_ids": _BOTH, "attention_mask": _BOTH, "logits": {0: "batch"} if module.pooler else _BOTH}
+    write_graph(module, path, precision, Graph({"input_ids": _SAMPLE, "attention_mask": _SAMPLE}, ("logits",), open_sizes), samples)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph's tensors: an example of each input, and the sizes that are open, e.g. {"input_ids": {0: "batch", 1: "length"}}."""
+
+    inputs: dict[str, Tensor]
+    outputs: tuple[str, ...]
+    open: dict[str, dict[int, str]]
+
+
+_BOTH = {0: "batch", 1: "length"}
+_SAMPLE = torch.ones(2, 7, dtype=torch.int64)
+
+
+def write_graph(module: nn.Module, path: Path, precision: str, graph: Graph, samples: Samples = ()) -> None:
+    """Write any module whose tensors are `graph` to `path`. int8-static needs `samples`, and a graph of ids and their mask."""
     if precision == "fp32":
-        _trace(module, path)
+        _trace(module, path, graph)
         return
     full = path.with_suffix(".fp32.onnx")
-    _trace(module if precision == "int4" else scaled_words(module), full)
+    _trace(module if precision == "int4" else scaled_words(module), full, graph)
     with _quiet_root():
         if precision == "int4":
             _quantize_int4(full, path)
@@ -58,14 +78,12 @@ def write(module: nn.Module, path: Path, precision: str, lengths: Sequence[int],
     full.unlink()
 
 
-def _trace(module: nn.Module, path: Path) -> None:
-    sample = torch.ones(2, 7, dtype=torch.int64)
-    names = ["input_ids", "attention_mask"]
-    axes = {**{name: {0: "batch", 1: "length"} for name in names}, "logits": {0: "batch"}}
+def _trace(module: nn.Module, path: Path, graph: Graph) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch 2.9 and later prefer the other exporter
         torch.onnx.export(
-            module, (sample, sample), str(path), input_names=names, output_names=["logits"], dynamic_axes=axes, opset_version=OPSET, dynamo=False,
+            module, tuple(graph.inputs.values()), str(path), input_names=list(graph.inputs), output_names=list(graph.outputs),
+            dynamic_axes=graph.open, opset_version=OPSET, dynamo=False,
         )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +26,19 @@ DEBUG = ".debug_pkl"
 
 def write(module: nn.Module, path: Path, precision: str, lengths: Sequence[int], samples: Samples = ()) -> None:
     """Write `module` to `path`. `lengths` and `samples` do not matter: the program takes any length and measures ranges as it runs."""
+    short, long = torch.ones(2, 7, dtype=torch.int64), torch.ones(3, 19, dtype=torch.int64)
+    write_program(module, path, precision, (short, short), (long, long), _tensors)
+
+
+def write_program(
+    module: nn.Module, path: Path, precision: str, sample: tuple[Tensor, ...], other: tuple[Tensor, ...], tensors: Callable[[Any], dict[str, Any]]
+) -> None:
+    """Write any module, traced on `sample` and checked on `other`, with what `tensors` says of the program's."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch 2.9 and later call torch.jit and torch.ao.quantization deprecated at every use
-        program = _trace(module if precision == "fp32" else quantized(module))
+        program = torch.jit.trace(module if precision == "fp32" else quantized(module), sample, check_inputs=[other])
         traced = path.with_suffix(".traced.pt")
-        torch.jit.save(program, str(traced), _extra_files={"edgebench.json": json.dumps(_tensors(program))})
+        torch.jit.save(program, str(traced), _extra_files={"edgebench.json": json.dumps(tensors(program))})
     _without_debug(traced, path)
     traced.unlink()
 
@@ -58,18 +66,12 @@ def _linear() -> type[nn.Module]:
     return Linear
 
 
-def _trace(module: nn.Module) -> Any:
-    """Traced on one shape, checked on another."""
-    short, long = torch.ones(2, 7, dtype=torch.int64), torch.ones(3, 19, dtype=torch.int64)
-    return torch.jit.trace(module, (short, short), check_inputs=[(long, long)])
-
-
 def _tensors(program: Any) -> dict[str, list[dict[str, Any]]]:
     ids = torch.ones(1, 4, dtype=torch.int64)
-    labels = program(ids, ids).shape[1]
+    logits = program(ids, ids)
     return {
         "inputs": [{"name": name, "dtype": "int64", "shape": [None, None]} for name in ("input_ids", "attention_mask")],
-        "outputs": [{"name": "logits", "dtype": "float32", "shape": [None, labels]}],
+        "outputs": [{"name": "logits", "dtype": "float32", "shape": [*[None] * (logits.ndim - 1), logits.shape[-1]]}],
     }
 
 

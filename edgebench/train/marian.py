@@ -102,6 +102,7 @@ class Marian(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
+        self.scale = math.sqrt(shape.width)
         self.words = nn.Embedding(shape.vocab, shape.width)
         self.encoder = Stack(shape, shape.encoder_layers, decoder=False)
         self.decoder = Stack(shape, shape.decoder_layers, decoder=True)
@@ -110,22 +111,16 @@ class Marian(nn.Module):
         self.dropout = nn.Dropout(shape.dropout)
         nn.init.normal_(self.words.weight, std=shape.width**-0.5)
 
-    def embed(self, ids: Tensor, first: int = 0) -> Tensor:
-        """(B, S) ids -> (B, S, width), the first of them at place `first`."""
-        places = self.places[first : first + ids.shape[1]]
-        out: Tensor = self.dropout(self.words(ids) * math.sqrt(self.shape.width) + places)
-        return out
-
     def encode(self, ids: Tensor, mask: Tensor) -> Tensor:
         """(B, S) ids and their 1/0 mask -> (B, S, width)."""
-        x, hidden = self.embed(ids), shut(mask)
+        x, hidden = self.dropout(embed(self.words, self.places, ids, 0, self.scale)), shut(mask)
         for layer in self.encoder.layers:
             x = layer.feed(layer.attend(x, *layer.self_attn.remembered(x), hidden))
         return x
 
     def decode(self, source: Tensor, mask: Tensor, target: Tensor) -> Tensor:
         """What follows each place of `target` (B, T), which begins with `start`: (B, T, width), before the output's words."""
-        x, hidden = self.embed(target), shut(mask)
+        x, hidden = self.dropout(embed(self.words, self.places, target, 0, self.scale)), shut(mask)
         ahead = torch.full((target.shape[1], target.shape[1]), MASKED).triu(1)
         for layer in self.decoder.layers:
             x = layer.attend(x, *layer.self_attn.remembered(x), ahead)
@@ -147,29 +142,46 @@ class Encoder(nn.Module):
 
     def __init__(self, net: Marian) -> None:
         super().__init__()
-        self.net = net
+        self.words, self.places, self.layers = net.words, nn.Buffer(net.places), net.encoder.layers
+        self.keys, self.values = (nn.ModuleList(getattr(layer.encoder_attn, name) for layer in net.decoder.layers) for name in ("k_proj", "v_proj"))
+        self.heads, self.scale = net.shape.heads, net.scale
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        source = self.net.encode(input_ids, attention_mask)
-        return torch.stack([one for layer in self.net.decoder.layers for one in layer.encoder_attn.remembered(source)], dim=1)
+        x, hidden = embed(self.words, self.places, input_ids, 0, self.scale), shut(attention_mask)
+        for layer in self.layers:
+            x = layer.feed(layer.attend(x, *layer.self_attn.remembered(x), hidden))
+        split = (x.shape[0], x.shape[1], self.heads, -1)
+        return torch.stack([one(x).reshape(split).transpose(1, 2) for pair in zip(self.keys, self.values, strict=True) for one in pair], dim=1)
 
 
 class Step(nn.Module):
     """One more token: (B, 1) ids, the source's (B, S) mask, `cross` as Encoder gives it, `past` alike with T places
-    -> (B, V) logits and `present` with T + 1 places. `past` of the first token has none."""
+    -> (B, V) logits and `present` with T + 1 places. `past` of the first token has none.
+
+    The output is a map of its own over the same weights: exporters turn a table and a map into what is best for each.
+    """
 
     def __init__(self, net: Marian) -> None:
         super().__init__()
-        self.net = net
+        self.words, self.places, self.layers = net.words, nn.Buffer(net.places), net.decoder.layers
+        self.scale = net.scale
+        self.output = nn.Linear(1, 1)
+        self.output.weight, self.output.bias = net.words.weight, net.bias
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, cross: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
-        net, hidden, present = self.net, shut(attention_mask), []
-        x = net.embed(input_ids, past.shape[3])
-        for at, layer in enumerate(net.decoder.layers):
+        hidden, present = shut(attention_mask), []
+        x = embed(self.words, self.places, input_ids, past.shape[3], self.scale)
+        for at, layer in enumerate(self.layers):
             mine = [torch.cat([past[:, 2 * at + side], new], dim=2) for side, new in enumerate(layer.self_attn.remembered(x))]
             present += mine
             x = layer.feed(layer.consult(layer.attend(x, *mine, None), cross[:, 2 * at], cross[:, 2 * at + 1], hidden))
-        return net.logits(x[:, 0]), torch.stack(present, dim=1)
+        return self.output(x[:, 0]), torch.stack(present, dim=1)
+
+
+def embed(words: nn.Module, places: Tensor, ids: Tensor, first: int, scale: float) -> Tensor:
+    """(B, S) ids -> (B, S, width): words times `scale`, and their places, the first of them at `first`."""
+    out: Tensor = words(ids) * scale + places[first : first + ids.shape[1]]
+    return out
 
 
 def shut(mask: Tensor) -> Tensor:

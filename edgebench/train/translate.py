@@ -193,9 +193,9 @@ def _scores(net: Marian, reader: Tokenizer, writer: Tokenizer, dev: Labelled, re
     for at in range(0, len(rows), TOGETHER):
         for row, line in zip(rows[at : at + TOGETHER], greedy(net, [sources[row] for row in rows[at : at + TOGETHER]]), strict=True):
             found[row] = writer.decode(line)
-    score, other = bleu(found, dev.references), chrf(found, dev.references)
+    score, (other, value) = bleu(found, dev.references), chrf(found, dev.references)
     parameters = sum(parameter.numel() for parameter in net.parameters())
-    return {"bleu_dev": score.value, "bleu": score.name, "chrf_dev": other.value, "chrf": other.name, "parameters": parameters}
+    return {"bleu_dev": score.value, "bleu": score.name, "chrf_dev": value, "chrf": other, "parameters": parameters}
 
 
 def _ids(reader: Tokenizer, texts: Sequence[str], max_tokens: int) -> list[list[int]]:

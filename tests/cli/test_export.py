@@ -98,8 +98,8 @@ def test_a_run_that_is_not_finished_is_a_card_error(run: Path) -> None:
 
 def test_a_folder_that_does_not_exist_is_wrong_usage(tmp_path: Path) -> None:
     result = CliRunner().invoke(command, [str(tmp_path / "none")])
-    assert result.exit_code == 2
-    assert "does not exist" in result.output
+    assert isinstance(result.exception, UsageError)
+    assert "is no folder; give the folder of a finished run" in str(result.exception)
 
 
 @pytest.mark.parametrize("module", ["torch", "tomli_w"])
@@ -110,3 +110,9 @@ def test_without_a_library_it_says_what_to_install(tmp_path: Path, monkeypatch: 
     result = CliRunner().invoke(command, [str(tmp_path)])
     assert isinstance(result.exception, MissingError)
     assert str(result.exception) == f"export needs {module}, which is not installed; install edgebench[export]"
+
+
+def test_weights_that_are_no_translators_are_refused(run: Path) -> None:
+    result = CliRunner().invoke(command, ["tiny", "--offline"])
+    assert isinstance(result.exception, UsageError)
+    assert "tiny is no folder and tiny.toml no translator" in str(result.exception)

@@ -21,7 +21,7 @@ from edgebench import plugins  # noqa: E402
 from edgebench.backends.base import Options, Session  # noqa: E402
 from edgebench.errors import MissingError, UsageError  # noqa: E402
 from edgebench.train import nets  # noqa: E402
-from edgebench.train.export import BACKENDS, Classifier, Exported, _whole, export, parity, probabilities  # noqa: E402
+from edgebench.train.export import BACKENDS, Classifier, Exported, export, parity, probabilities, whole  # noqa: E402
 
 LENGTHS = (8, 24)  # of the TFLite files
 WRITERS = {
@@ -247,7 +247,7 @@ def test_a_missing_library_is_found_before_anything_is_written(
 
 def test_an_interrupted_write_leaves_no_half_file(tmp_path: Path) -> None:
     def write_half() -> None:
-        with _whole(tmp_path / "tiny.onnx") as part:
+        with whole(tmp_path / "tiny.onnx") as part:
             part.write_bytes(b"half")
             raise KeyboardInterrupt
 
