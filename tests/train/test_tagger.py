@@ -107,6 +107,7 @@ def test_a_tagger_becomes_a_model_that_load_answers_with(finished: Path, tmp_pat
         assert variant.accuracy is not None
         assert variant.accuracy.value > 0.9
         with edgebench.load(str(path), backend=BACKENDS[variant.format], precision=variant.precision, allow_code=True) as pipe:
+            assert pipe.session.outputs[0].shape == (None, None, 3)
             answers.append([pipe(text) for text in labelled(20).texts])
     for mine in answers[1:]:
         assert [[(one.start, one.end) for one in row.entities] for row in mine] == [[(one.start, one.end) for one in row.entities] for row in answers[0]]
