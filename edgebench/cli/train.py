@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edgebench.models.data import Labelled
+    from edgebench.train.data import Examples
     from edgebench.train.recipe import Progress, Recipe
     from edgebench.train.translate import Recipe as TranslationRecipe
 
@@ -72,6 +73,15 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
         unlabelled = sentences(texts, tokenizer, count=more.count, max_tokens=more.max_tokens, seed=plan.seed)
         examples = replace(examples, unlabelled=unlabelled.without_labels() if tokens is tagged else unlabelled)
         click.echo(f"unlabelled: {len(unlabelled):,} sentences of {texts.name}, {texts.source}")
+    if first := plan.general:
+        texts = load(first.dataset, "train", folder=data, offline=offline)
+        general = sentences(texts, tokenizer, count=first.count, max_tokens=first.max_tokens, seed=plan.seed)
+        examples = replace(examples, general=general.without_labels() if tokens is tagged else general)
+        click.echo(f"general: {len(general):,} sentences of {texts.name}, {texts.source}")
+    if plan.augment:
+        made = _augmented(plan, train_set.texts, tokenizer, offline)
+        examples = replace(examples, unlabelled=examples.unlabelled + made)
+        click.echo(f"augmented: {len(made):,} sentences")
     if done := _claim(folder, plan, fingerprint(examples.train)):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     with _progress(console) as progress:
@@ -81,6 +91,26 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
             raise EngineError(str(error)) from error
     _print_result(console, result, plan, dev_set)
     click.echo(f"{folder / 'student.pt'} and {folder / 'result.json'} are written")
+
+
+def _augmented(plan: Recipe, texts: Sequence[str], tokenizer: Path, offline: bool) -> Examples:
+    """New sentences of the training texts, as ids; their labels are -1, for the student reads its teachers' answers alone."""
+    from random import Random
+
+    from edgebench.models.weights import fetch_weights
+    from edgebench.train import augment
+    from edgebench.train.data import Examples, encoded
+
+    how = plan.augment
+    assert how is not None
+    if plan.task != "text-classification":
+        raise UsageError(f"{plan.name} augments a task of {plan.task}; words can be replaced where a whole text has one label")
+    net = augment.read_masked_lm(fetch_weights(how.masked_lm, offline=offline)) if how.masked_lm else None
+    vectors = augment.read_vectors(fetch_weights(how.vectors, offline=offline)) if how.vectors else None
+    chosen = list(texts) if how.sentences is None else Random(plan.seed).sample(list(texts), min(how.sentences, len(texts)))
+    candidates = augment.published(net, tokenizer, vectors, count=how.candidates)
+    made = augment.augmented(chosen, candidates, copies=how.copies, chance=how.chance, seed=plan.seed)
+    return Examples(encoded(made, tokenizer, plan.max_tokens), [-1] * len(made))
 
 
 def _translator(console: Console, plan: TranslationRecipe, out: Path | None, data: Path | None, offline: bool) -> None:

@@ -20,20 +20,23 @@ from transformers import BertForSequenceClassification
 
 from edgebench.errors import UsageError, did_you_mean
 from edgebench.models.data import Labelled
-from edgebench.train import distill, factorize, nets, prune, qat, vocabulary
+from edgebench.train import distilbert, distill, factorize, nets, prune, qat, vocabulary
 from edgebench.train.checkpoint import Source
 from edgebench.train.data import Batch, Examples, collate, fingerprint, hold_out, shuffled, tokenised
 from edgebench.train.loop import Loss, Schedule, accuracy, predict_logits, train
+from edgebench.train.shrink import fit_projection, shrink
 
-METHODS = ("factorize", "prune", "quantize", "trim")
+METHODS = ("distilbert", "factorize", "prune", "quantize", "tinybert", "trim")
 MEASURED = 1_024  # examples that importance and activations are measured on
+NARROWER = 13 / 16  # of tinybert: 312 of 384 channels, as the bundled student is to its assistant
 ROUNDS = 4  # of pruning, importance measured again before each: what is left takes over what is gone
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What to do. `keep` is the share of heads and neurons (prune) or of the break-even rank (factorize) that stays; `epochs` of
+    """What to do. `keep` is the share of heads and neurons (prune), of the break-even rank (factorize) or of layers (distilbert,
+    tinybert) that stays; `epochs` of
     imitation follow each method that changes the function; quantize imitates on the steps of weights of `bits`."""
 
     methods: tuple[str, ...]
@@ -100,7 +103,7 @@ def imitate(
     """Train `student` to give the teacher's logits and, weighted by `hidden`, its hidden states layer by layer where the shapes allow (the losses
     of DynaBERT, arXiv 2004.04037); the minutes spent. The table of words stays as it is. `before` is called before each step.
     """
-    teacher = nets.reshaped(teacher, teacher.state_dict()).eval().requires_grad_(False)
+    teacher = _frozen(teacher)
     targets = predict_logits(teacher, examples)
     student.bert.embeddings.word_embeddings.requires_grad_(False)
     same = student.config.hidden_size == teacher.config.hidden_size and len(student.bert.encoder.layer) == len(teacher.bert.encoder.layer)
@@ -173,6 +176,64 @@ def _factorize(work: Work, source: Source, texts: Labelled, plan: Plan, out: Pat
     _recover(work, before, examples, plan, out, "factorize", progress)
 
 
+def _distilbert(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, progress: Progress) -> None:
+    """Some of the layers as they are, then the triple loss with labels in the place of masked words."""
+    examples, _ = _parts(texts, work.tokenizer, source.max_tokens, plan)
+    teacher = _frozen(work.net)
+    depth = teacher.config.num_hidden_layers
+    layers = distill.layer_map(max(1, round(plan.keep * depth)), depth)
+    work.net = prune.keep_layers(work.net, [one - 1 for one in layers])
+    work.done.append(f"layers {', '.join(map(str, layers))} of {depth} kept")
+
+    def loss(batch: Batch) -> dict[str, Tensor]:
+        mine = work.net(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=True)
+        with torch.no_grad():
+            theirs = teacher(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=True)
+        return distilbert.task_triple((mine.logits, mine.hidden_states[-1]), (theirs.logits, theirs.hidden_states[-1]), batch.labels, batch.mask)
+
+    _train(work, loss, work.net, examples, plan, out, "distilbert", progress)
+
+
+def _tinybert(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, progress: Progress) -> None:
+    """Fewer layers, 13/16 as wide, cut out of the net; then the intermediate and the prediction step."""
+    examples, _ = _parts(texts, work.tokenizer, source.max_tokens, plan)
+    teacher = _frozen(work.net)
+    config = teacher.config
+    layers = distill.layer_map(max(1, round(plan.keep * config.num_hidden_layers)), config.num_hidden_layers)
+    heads, width = config.num_attention_heads, max(1, round(NARROWER * nets.head_width(teacher)))
+    neurons = max(1, round(NARROWER * config.intermediate_size))
+    batches = [(one.ids, one.mask) for one in _measured(examples, plan.seed)[:12]]
+    work.net = shrink(work.net, batches, layers=layers, hidden=heads * width, ffn=neurons, dropout=config.hidden_dropout_prob)
+    work.done.append(f"layers {', '.join(map(str, layers))} of {config.num_hidden_layers}, {heads * width} channels, {neurons} neurons")
+    with torch.no_grad():
+        traced = [(nets.trace(work.net.eval(), *one).hidden[0][one[1].bool()], nets.trace(teacher, *one).hidden[0][one[1].bool()]) for one in batches]
+    project = fit_projection(torch.cat([mine for mine, _ in traced]), torch.cat([theirs for _, theirs in traced]))
+    pair = nn.ModuleDict({"student": work.net, "project": project})
+
+    def intermediate(batch: Batch) -> dict[str, Tensor]:
+        with torch.no_grad():
+            target = nets.trace(teacher, batch.ids, batch.mask)
+        return distill.intermediate(nets.trace(work.net, batch.ids, batch.mask), target, batch.mask, layer_map=layers, project=project)
+
+    _train(work, intermediate, pair, examples, plan, out, "intermediate", progress)
+    _recover(work, teacher, examples, plan, out, "prediction", progress)
+
+
+def _frozen(net: BertForSequenceClassification) -> BertForSequenceClassification:
+    """A copy to imitate."""
+    return nets.reshaped(net, net.state_dict()).eval().requires_grad_(False)
+
+
+def _train(work: Work, loss: Loss, modules: nn.Module, examples: Examples, plan: Plan, out: Path, name: str, progress: Progress) -> None:
+    if plan.epochs:
+        minutes = train(
+            loss, modules, examples, _schedule(plan), seed=plan.seed, checkpoint=out / f"{name}.checkpoint", log=out / f"{name}.jsonl",
+            progress=lambda step, steps, losses: progress(name, step, steps, losses),
+        )
+        work.net.eval()
+        work.done.append(f"{plan.epochs:g} epochs of {name}, {len(examples):,} examples, {minutes:.1f} minutes")
+
+
 def _trim(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, progress: Progress) -> None:
     kept = vocabulary.used(work.tokenizer, texts.texts)
     work.net = vocabulary.trim(work.net, kept)
@@ -195,5 +256,5 @@ def _quantize(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path
 
 
 STEPS: dict[str, Callable[[Work, Source, Labelled, Plan, Path, Progress], None]] = {
-    "factorize": _factorize, "prune": _prune, "quantize": _quantize, "trim": _trim,
+    "distilbert": _distilbert, "factorize": _factorize, "prune": _prune, "quantize": _quantize, "tinybert": _tinybert, "trim": _trim,
 }

@@ -40,6 +40,19 @@ def score_error(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     return ((student - teacher) ** 2 * weight).sum() / (weight.sum() * student.shape[1])
 
 
+def layer_map(student: int, teacher: int, how: str = "uniform") -> tuple[int, ...]:
+    """For each of `student` layers the teacher layer (1-based) it imitates: every n-th of `teacher` ("uniform", as published, where the one
+    number divides the other, else the nearest to it), the "first" or the "last"; the two others are the paper's ablations."""
+    if not 0 < student <= teacher:
+        raise ValueError(f"a student of {student} layers cannot imitate a teacher of {teacher} one to one; give 1 to {teacher}")
+    if how == "uniform":
+        return tuple(max(1, round(layer * teacher / student)) for layer in range(1, student + 1))
+    if how not in ("first", "last"):
+        raise ValueError(f"how is {how!r}; expected 'uniform', 'first' or 'last'")
+    skipped = teacher - student if how == "last" else 0
+    return tuple(range(skipped + 1, skipped + student + 1))
+
+
 def intermediate(student: Traced, teacher: Traced, mask: Tensor, *, layer_map: Sequence[int], project: nn.Module) -> dict[str, Tensor]:
     """TinyBERT's embedding, hidden and attention terms, each summed over the student's layers.
 

@@ -117,6 +117,17 @@ def cut(net: BertForSequenceClassification, kept: Kept) -> BertForSequenceClassi
     return nets.reshaped(net, weights)
 
 
+@torch.no_grad()
+def keep_layers(net: BertForSequenceClassification, layers: Sequence[int]) -> BertForSequenceClassification:
+    """A shallower net of the layers named, counted from 0, with everything else as it was."""
+    prefix = "bert.encoder.layer."
+    weights = {name: tensor.clone() for name, tensor in net.state_dict().items() if not name.startswith(prefix)}
+    for new, old in enumerate(layers):
+        here = f"{prefix}{old}."
+        weights |= {f"{prefix}{new}.{name.removeprefix(here)}": tensor.clone() for name, tensor in net.state_dict().items() if name.startswith(here)}
+    return nets.reshaped(net, weights)
+
+
 def _take(weights: dict[str, Tensor], name: str, rows: Tensor, *, outputs: bool) -> None:
     """Keep `rows` of a map's outputs or inputs; of two factors, the one that has them."""
     if f"{name}.weight" not in weights:

@@ -5,6 +5,8 @@
 The steps are TinyBERT's (arXiv 1909.10351): fine-tune the teacher; the intermediate step on embeddings, hidden states and
 attention scores; the prediction step on the teacher's logits. With an assistant, a smaller net fine-tuned likewise, the
 student starts from and imitates the assistant's layers, and the teacher gives the logits (teacher assistants: arXiv 1902.03393).
+A general distillation from the pretrained encoder may come first ([general]), and augmented sentences may be added to those
+that the student imitates its teachers on ([augment]); `student.without` leaves out terms or steps, to see what each is worth.
 Started again on the same folder a run goes on where it was.
 """
 
@@ -30,6 +32,7 @@ from edgebench.train.nets import HEADS, Net
 from edgebench.train.shrink import fit_projection, shrink
 
 METRICS = {"text-classification": "accuracy", "token-classification": "entity_f1"}  # as result.json names them
+ABLATIONS = ("attention", "embedding", "hidden", "intermediate", "prediction")  # terms and steps that a student can do without
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
@@ -42,7 +45,7 @@ class Teacher(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Student layer m starts from, and imitates, layer `layers[m]` (1-based) of the assistant, or of the teacher if there is
-    none. `start` is "teacher" (cut out of that net) or "random" (its ablation)."""
+    none. `start` is "teacher" (cut out of that net) or "random" (its ablation). `without` names the terms and steps of `ABLATIONS` to leave out."""
 
     layers: tuple[int, ...]
     hidden: int
@@ -51,6 +54,7 @@ class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prediction: Schedule
     start: str = "teacher"
     dropout: float = 0.1
+    without: tuple[str, ...] = ()
 
 
 class Unlabelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +64,24 @@ class Unlabelled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dataset: str
     count: int
     max_tokens: int
+
+
+class General(Unlabelled, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """General distillation: before it sees its task, the student imitates the pretrained encoder, which was not fine-tuned, on such sentences."""
+
+    train: Schedule
+
+
+class Augment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`copies` new sentences of each of `sentences` training sentences (all, if none is given): see `edgebench.train.augment`. `masked_lm`
+    and `vectors` name weights cards; published are copies = 20 for SST-2, candidates = 15, chance = 0.4."""
+
+    masked_lm: str | None = None
+    vectors: str | None = None
+    copies: int = 20
+    candidates: int = 15
+    chance: float = 0.4
+    sentences: int | None = None
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +97,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     student: Student
     assistant: Teacher | None = None
     unlabelled: Unlabelled | None = None
+    general: General | None = None
+    augment: Augment | None = None
     held_out: int = 2_000
     max_tokens: int = 128
     bf16: bool = False
@@ -83,11 +107,12 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @dataclass(frozen=True)
 class Data:
     """What a recipe trains on: `train` is split into training and held-out parts, `dev` is only reported; on `unlabelled`
-    the student imitates its teachers. `names` are the labels', in the order of their numbers."""
+    the student imitates its teachers, on `general` the encoder before that was fine-tuned. `names` are the labels', in the order of their numbers."""
 
     train: Examples
     dev: Examples
     unlabelled: Examples = field(default_factory=lambda: Examples([], []))
+    general: Examples = field(default_factory=lambda: Examples([], []))
     names: tuple[str, ...] = ()
 
 
@@ -98,6 +123,9 @@ def read(path: Path) -> Recipe:
         raise CardError(f"{path}: schema is {recipe.schema}, this edgebench reads schema 1; update edgebench")
     if recipe.student.start not in ("teacher", "random"):
         raise CardError(f"{path}: student.start is {recipe.student.start!r}; expected 'teacher' or 'random'")
+    unknown = [one for one in recipe.student.without if one not in ABLATIONS]
+    if unknown:
+        raise CardError(f"{path}: student.without names {unknown[0]!r}; expected {', '.join(ABLATIONS)}")
     if recipe.task not in HEADS:
         raise CardError(f"{path}: task is {recipe.task!r}; this recipe trains {' or '.join(HEADS)}")
     return recipe
@@ -116,6 +144,7 @@ def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progres
         "schema": 1, "recipe": msgspec.to_builtins(recipe), "n_dev": len(data.dev),
         "train_sha256": fingerprint(data.train), "dev_sha256": fingerprint(data.dev),
         "unlabelled_sha256": fingerprint(data.unlabelled) if data.unlabelled else None,
+        "general_sha256": fingerprint(data.general) if data.general else None,
     }
     training, held_out = hold_out(data.train, recipe.held_out, recipe.seed)
     imitated_on = training + data.unlabelled
@@ -132,15 +161,27 @@ def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progres
     teacher, imitated = tuned["teacher"], tuned.get("assistant", tuned["teacher"])
 
     torch.manual_seed(recipe.seed)
-    student = start_student(recipe, imitated, training)
+    aim = recipe.student
+    encoder = imitated
+    if recipe.general:
+        weights_of = recipe.assistant or recipe.teacher
+        encoder = nets.load_pretrained(weights[weights_of.weights], labels=_label_count(data), task=recipe.task).eval().requires_grad_(False)
+    student = start_student(recipe, encoder, training)
+    pair = nn.ModuleDict({"student": student, "project": _projection(student, encoder, training, recipe)})
+    if recipe.general:
+        spent = _stage("general", _intermediate(encoder, pair, aim), pair, data.general, recipe.general.train, recipe, out, progress)
+        result["general"] = {"minutes": spent}
     result["heads"] = student.config.num_attention_heads
     result["student_start"] = _scores(student, held_out, data)
-    pair = nn.ModuleDict({"student": student, "project": _projection(student, imitated, training, recipe)})
-    spent = _stage("intermediate", _intermediate(imitated, pair, recipe.student.layers), pair, imitated_on, recipe.student.intermediate, recipe, out, progress)
+    spent = 0.0
+    if "intermediate" not in aim.without:
+        spent = _stage("intermediate", _intermediate(imitated, pair, aim), pair, imitated_on, aim.intermediate, recipe, out, progress)
     result["intermediate"] = {"minutes": spent, **_scores(student, held_out, data)}
 
-    targets = _targets(teacher, imitated_on, out / "targets.pt", recipe)
-    spent = _stage("prediction", _prediction(student, targets), student, imitated_on, recipe.student.prediction, recipe, out, progress)
+    spent = 0.0
+    if "prediction" not in aim.without:
+        targets = _targets(teacher, imitated_on, out / "targets.pt", recipe)
+        spent = _stage("prediction", _prediction(student, targets), student, imitated_on, aim.prediction, recipe, out, progress)
     torch.save(student.state_dict(), out / "student.pt")
     result["student"] = {"minutes": spent, "parameters": nets.parameter_count(student), **_scores(student, held_out, data)}
     dev = f"{METRICS[recipe.task]}_dev"
@@ -185,11 +226,13 @@ def _hard_labels(net: Net) -> Loss:
     return loss
 
 
-def _intermediate(teacher: Net, pair: nn.ModuleDict, layer_map: tuple[int, ...]) -> Loss:
+def _intermediate(teacher: Net, pair: nn.ModuleDict, shape: Student) -> Loss:
     def loss(batch: Batch) -> dict[str, Tensor]:
         with torch.no_grad():
             target = nets.trace(teacher, batch.ids, batch.mask)
-        return distill.intermediate(nets.trace(pair["student"], batch.ids, batch.mask), target, batch.mask, layer_map=layer_map, project=pair["project"])
+        mine = nets.trace(pair["student"], batch.ids, batch.mask)
+        terms = distill.intermediate(mine, target, batch.mask, layer_map=shape.layers, project=pair["project"])
+        return {name: term for name, term in terms.items() if name not in shape.without}
 
     return loss
 

@@ -49,8 +49,9 @@ def source(bag_of_words: Path, texts: Labelled, tmp_path_factory: pytest.TempPat
 
 
 @pytest.mark.parametrize(  # positions are half of so small a net, and no method's concern
-    ("methods", "smaller"), [(("prune",), 0.8), (("factorize",), 0.8), (("trim",), 0.9999), (("trim", "factorize", "prune"), 0.7)],
-    ids=["prune", "factorize", "trim", "all"],
+    ("methods", "smaller"), [(("prune",), 0.8), (("factorize",), 0.8), (("trim",), 0.9999), (("trim", "factorize", "prune"), 0.7),
+                              (("tinybert",), 0.6), (("distilbert",), 0.8)],
+    ids=["prune", "factorize", "trim", "all", "tinybert", "distilbert"],
 )
 def test_what_comes_out_is_smaller_and_still_knows_the_task(source: Source, texts: Labelled, tmp_path: Path, methods: tuple[str, ...], smaller: float) -> None:
     work, facts = compress(source, texts, texts, Plan(methods, epochs=3, learning_rate=2e-3, batch_size=20), tmp_path)

@@ -11,7 +11,7 @@ from tests.train.conftest import NEEDS
 torch = pytest.importorskip("torch", reason=NEEDS)
 pytest.importorskip("transformers", reason=NEEDS)
 
-from edgebench.train.distill import hidden_error, intermediate, score_error, soft_cross_entropy  # noqa: E402
+from edgebench.train.distill import hidden_error, intermediate, layer_map, score_error, soft_cross_entropy  # noqa: E402
 from edgebench.train.nets import Traced  # noqa: E402
 
 MASK = torch.tensor([[1, 1], [1, 0]])
@@ -86,3 +86,18 @@ def test_every_student_layer_needs_a_teacher_layer() -> None:
     student = Traced(torch.zeros(2, 3), (HIDDEN, HIDDEN), (SCORES,))
     with pytest.raises(ValueError, match="layer_map names 2 teacher layers, the student has 1"):
         intermediate(student, student, MASK, layer_map=(1, 1), project=torch.nn.Identity())
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "how", "layers"),
+    [(4, 12, "uniform", (3, 6, 9, 12)), (6, 12, "uniform", (2, 4, 6, 8, 10, 12)), (4, 6, "uniform", (2, 3, 4, 6)), (3, 3, "uniform", (1, 2, 3)),
+     (4, 12, "last", (9, 10, 11, 12)), (4, 12, "first", (1, 2, 3, 4))],
+)
+def test_each_student_layer_has_its_teacher_layer(student: int, teacher: int, how: str, layers: tuple[int, ...]) -> None:
+    assert layer_map(student, teacher, how) == layers
+
+
+@pytest.mark.parametrize(("arguments", "said"), [((5, 4), "a student of 5 layers cannot imitate a teacher of 4"), ((2, 4, "middle"), "how is 'middle'")])
+def test_a_mapping_that_cannot_be_is_refused(arguments: tuple[int, int], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        layer_map(*arguments)

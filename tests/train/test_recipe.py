@@ -131,3 +131,38 @@ def test_every_bundled_recipe_can_be_read() -> None:
     kinds = [translate if 'task = "translation"' in path.read_text() else recipe for path in paths]
     assert [kind.read(path).name for kind, path in zip(kinds, paths, strict=True)] == [path.stem for path in paths]
     assert paths
+
+
+def test_general_distillation_comes_first_and_from_the_encoder_as_it_was(tmp_path: Path, weights: Path, examples: Examples) -> None:
+    general = Examples(examples.ids[:32], [-1] * 32)
+    stages: list[str] = []
+    section = "[general]\ndataset = 'x'\ncount = 32\nmax_tokens = 16\ntrain = { epochs = 2, batch_size = 8, learning_rate = 1e-3 }\n[student]"
+    result = recipe.run(
+        read(tmp_path, "[student]", section), Data(examples, examples.select(range(8)), general=general), {"none": weights}, tmp_path / "out",
+        lambda stage, *_: stages.append(stage),
+    )
+    assert stages == ["teacher", "teacher", "general", "intermediate", "prediction"]
+    assert result["general_sha256"] == fingerprint(general)
+    log = [json.loads(line) for line in (tmp_path / "out" / "general.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 8
+
+
+@pytest.mark.parametrize("term", ["embedding", "hidden", "attention"])
+def test_a_term_can_be_left_out(tmp_path: Path, weights: Path, examples: Examples, term: str) -> None:
+    plan = read(tmp_path, "ffn = 20", f'ffn = 20\nwithout = ["{term}"]')
+    recipe.run(plan, Data(examples, examples.select(range(8))), {"none": weights}, tmp_path / "out")
+    seen = json.loads((tmp_path / "out" / "intermediate.jsonl").read_text().splitlines()[-1])
+    assert {"embedding", "hidden", "attention"} - set(seen) == {term}
+
+
+@pytest.mark.parametrize(("step", "left"), [("intermediate", ["prediction"]), ("prediction", ["intermediate"])])
+def test_a_step_can_be_left_out(tmp_path: Path, weights: Path, examples: Examples, step: str, left: list[str]) -> None:
+    stages: list[str] = []
+    plan = read(tmp_path, "ffn = 20", f'ffn = 20\nwithout = ["{step}"]')
+    recipe.run(plan, Data(examples, examples.select(range(8))), {"none": weights}, tmp_path / "out", lambda stage, *_: stages.append(stage))
+    assert stages[2:] == left
+
+
+def test_what_a_student_cannot_do_without_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CardError, match="student.without names 'logits'; expected attention, embedding, hidden, intermediate, prediction"):
+        read(tmp_path, "ffn = 20", 'ffn = 20\nwithout = ["logits"]')
