@@ -53,6 +53,10 @@ class Pipeline:
         prediction = self.task.answer((example,), self._session, watch.lap)[0]
         return Staged(prediction, watch.stages_ns)
 
+    def watched(self, watch: Callable[[Session], Session]) -> Pipeline:
+        """The same pipeline over what `watch` makes of its session, e.g. one that writes down what it is asked to run; close only one of them."""
+        return Pipeline(self.card, self.variant, watch(self._session), self.task)
+
     def batch(self, examples: Sequence[Any], *, workers: int | None = None) -> list[Any]:
         """Predictions in the examples' order.
 

@@ -175,7 +175,7 @@ class Roof(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 class Work(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one call asks of the machine, counted from the model's file: the mean over the timed inputs."""
+    """What one input asks of the machine, counted from the model's file: the mean over the inputs as they are timed."""
 
     ops: float  # a multiplication and an addition are two
     bytes: float  # weights read and activations written and read, each once

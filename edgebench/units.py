@@ -79,6 +79,11 @@ def joules_text(joules: float) -> str:
     return _scaled(joules, JOULES)
 
 
+def operations_text(operations: float) -> str:
+    """Three digits: "820 op", "1.26 Gop"."""
+    return _scaled(operations, tuple((name.removesuffix("/s"), size) for name, size in OPERATIONS))
+
+
 def rate_text(per_s: float) -> str:
     """Three digits, or all before the point: "12.3 /s", "1420 /s"."""
     return f"{three_digits(per_s)} /s"

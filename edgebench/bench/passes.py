@@ -38,5 +38,13 @@ def run(job: Job, *, spawned_ns: int, first_line_ns: int) -> Answer:
             from edgebench.bench import memory
 
             return memory.measure(job)
+        case "roof":
+            from edgebench.bench import roofline
+
+            return roofline.measure(job)
+        case "work":
+            from edgebench.bench import work
+
+            return work.measure(job)
         case part:
             raise UnsupportedError(f"this edgebench knows no pass {part!r}; update it")

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("edgebench.cli.predict", "Ask a model about texts or files."),
     "recommend": ("edgebench.cli.recommend", "Say which measured cell to take within limits, and why."),
     "report": ("edgebench.cli.report", "Show records as a table, a page, plots, or a file of numbers."),
+    "roofline": ("edgebench.cli.roofline", "Measure this machine's roofs, and place a model under them."),
     "train": ("edgebench.cli.train", "Run a recipe: distil a small model."),
 }
 

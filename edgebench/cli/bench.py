@@ -47,6 +47,7 @@ Exit status:
 @click.option("--rules", type=click.Choice(["edgebench", "mlperf", "loadgen"]), help="mlperf: LoadGen's least counts and 600 s; loadgen: driven by it.")
 @click.option("--energy", is_flag=True, help="Measure energy too, where the machine has a meter.")
 @click.option("--meter", type=click.Path(exists=True, dir_okay=False), help="A CSV file that an external power meter writes; see docs/energy.md.")
+@click.option("--roofline", is_flag=True, help="Measure what this machine can do too, and how near each cell comes to it.")
 @click.option("--cool-to", "cool_to_c", type=float, metavar="C", help="Before timing, wait until the hottest sensor is at most so warm.")
 @click.option("--profile", "profile_name", default="host", show_default=True, metavar="NAME", help="The profile of the device that this is.")
 @click.option("--budget", "budgets", multiple=True, metavar="'P90 <= 50 MS'", help="A limit that each cell must keep; may be given several times.")

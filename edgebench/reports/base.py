@@ -13,6 +13,7 @@ from statistics import median
 from edgebench.bench import stats
 from edgebench.bench.budgets import energy_j
 from edgebench.record import Record
+from edgebench.reports.roofline import placed
 from edgebench.units import bytes_text, duration_text, joules_text, percent_text, three_digits
 
 ABSENT = "–"
@@ -87,9 +88,10 @@ def columns(records: Sequence[Record]) -> list[Column]:
         Column("peak", lambda one: bytes_text(one.memory.peak_bytes) if one.memory else ABSENT, weight=1),
         Column("first answer", lambda one: duration_text(found) if (found := first_answer_ns(one)) is not None else ABSENT, weight=4),
         Column("energy", lambda one: joules_text(found) if (found := energy_j(one)) is not None else ABSENT, weight=1),
+        Column("of roof", lambda one: percent_text(found.share) if (found := placed(one)) else ABSENT, weight=4),
         Column("verdict", verdict, right=False),
     ]
-    rare = {"per second": any(one.throughput for one in records), "energy": any(one.energy for one in records)}
+    rare = {"per second": any(one.throughput for one in records), "energy": any(one.energy for one in records), "of roof": any(map(placed, records))}
     shown = [one for one in shown if rare.get(one.name, True)]
     return [one for one in shown if one.name not in ("model", "threads", "length", "scenario") or len({one.text(record) for record in records}) > 1]
 
@@ -125,6 +127,8 @@ def footnotes(records: Sequence[Record]) -> list[str]:
         lines.append("±: how far the 95 % interval reaches, the median's over the processes, accuracy's over the examples")
         lines += _ties(timed)
         lines += _faster_but_noisy(timed)
+        if any(placed(record) for record in timed):
+            lines.append("of roof: operations a second, counted from the file, against what this machine was measured to allow at their intensity")
         if not fastest(records):
             lines.append("no cell is valid, so none is called the fastest")
     return lines + [f"note: {note}" for note in dict.fromkeys(note for record in records for note in record.notes)]

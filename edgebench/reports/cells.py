@@ -9,6 +9,7 @@ from typing import Any
 from edgebench.bench.budgets import energy_j
 from edgebench.record import Record
 from edgebench.reports.base import fastest, first_answer_ns, interval, timing
+from edgebench.reports.roofline import placed
 
 Read = Callable[[Record], Any]
 
@@ -54,7 +55,7 @@ COLUMNS: dict[str, Read] = {
     "parity_difference": _of("parity", "max_difference"), "parity_agreement": _of("parity", "agreement"),
     "size_bytes": lambda one: one.artifact.get("size_bytes"), "rss_baseline_bytes": _of("memory", "baseline_bytes"),
     "rss_peak_bytes": _of("memory", "peak_bytes"), "first_answer_ns": first_answer_ns, "energy_j": energy_j,
-    "ops": _of("work", "ops"), "work_bytes": _of("work", "bytes"),
+    "ops": _of("work", "ops"), "work_bytes": _of("work", "bytes"), "of_roof": lambda one: found.share if (found := placed(one)) else None,
     "library": lambda one: one.engine.get("library"), "version": lambda one: one.engine.get("version"),
     "board": lambda one: one.host.get("board"), "cpu": lambda one: one.host.get("cpu"), "usable_cores": lambda one: one.host.get("usable_cores"),
     "seed": _spec("seed"), "started_at": lambda one: one.started_at, "id": lambda one: one.id,

@@ -27,7 +27,7 @@ WHOLE = {  # columns of whole numbers, which stay so where some are missing
     "threads", "length", "batch", "fastest", "n", "outliers", "processes", "examples",
     "size_bytes", "rss_baseline_bytes", "rss_peak_bytes", "usable_cores", "seed",
 }
-NUMBERS = {"cv", "per_s", "accuracy", "accuracy_low", "accuracy_high", "parity_difference", "parity_agreement", "energy_j", "ops", "work_bytes"}
+NUMBERS = {"cv", "per_s", "accuracy", "accuracy_low", "accuracy_high", "parity_difference", "parity_agreement", "energy_j", "ops", "work_bytes", "of_roof"}
 
 
 def frame(records: Sequence[Record]) -> DataFrame:

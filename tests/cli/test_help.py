@@ -32,6 +32,7 @@ Commands:
   predict    Ask a model about texts or files.
   recommend  Say which measured cell to take within limits, and why.
   report     Show records as a table, a page, plots, or a file of numbers.
+  roofline   Measure this machine's roofs, and place a model under them.
   train      Run a recipe: distil a small model.
 
   Exit status:
@@ -78,6 +79,8 @@ Options:
                                   meter.
   --meter FILE                    A CSV file that an external power meter
                                   writes; see docs/energy.md.
+  --roofline                      Measure what this machine can do too, and
+                                  how near each cell comes to it.
   --cool-to C                     Before timing, wait until the hottest sensor
                                   is at most so warm.
   --profile NAME                  The profile of the device that this is.
@@ -197,8 +200,8 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (
             ["bnech"],
-            "error: there is no command 'bnech'; there are bench, compare, compress, devices, doctor, export, models, predict, recommend, report, train. "
-            "Did you mean 'bench'?",
+            "error: there is no command 'bnech'; there are bench, compare, compress, devices, doctor, export, models, predict, recommend, report, "
+            "roofline, train. Did you mean 'bench'?",
         ),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
         (["predict"], "MODEL"),

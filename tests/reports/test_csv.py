@@ -14,14 +14,14 @@ from edgebench.reports.csv import render
 TEXT = """\
 model,backend,format,precision,threads,accelerator,scenario,length,batch,outcome,verdict,fastest,n,median_ns,median_low_ns,median_high_ns,p90_ns,\
 p95_ns,p99_ns,mean_ns,cv,outliers,processes,per_s,metric,accuracy,accuracy_low,accuracy_high,examples,dataset,parity_difference,parity_agreement,\
-size_bytes,rss_baseline_bytes,rss_peak_bytes,first_answer_ns,energy_j,ops,work_bytes,library,version,board,cpu,usable_cores,seed,started_at,id,\
+size_bytes,rss_baseline_bytes,rss_peak_bytes,first_answer_ns,energy_j,ops,work_bytes,of_roof,library,version,board,cpu,usable_cores,seed,started_at,id,\
 reasons,notes
 tiny,onnxruntime,onnx,int8,1,cpu,single-stream,,1,ok,valid,1,100,1200000,1200000,1200000,2400000,,,1440000.0,0.335012605086404,20,2,,accuracy,0.91,\
-0.89,0.928,872,sst2,0.01,0.995,14600000,50000000,80400000,123000000,,,,onnxruntime,1.2,,Test CPU,4,0,2026-01-02T03:04:05Z,,,\
+0.89,0.928,872,sst2,0.01,0.995,14600000,50000000,80400000,123000000,,,,,onnxruntime,1.2,,Test CPU,4,0,2026-01-02T03:04:05Z,,,\
 sst2: 872 of 67349 examples
 tiny,torchscript,onnx,fp32,1,cpu,single-stream,,1,ok,noisy,0,60,1000000,1000000,1000000,,,,1200000.0,0.3361463227264072,12,2,,accuracy,0.91,0.89,\
-0.928,872,sst2,0.01,0.995,14600000,50000000,80400000,123000000,,,,torchscript,1.2,,Test CPU,4,0,2026-01-02T03:04:05Z,,the median lies anywhere,
-tiny,tflite,onnx,*,1,cpu,single-stream,,1,unsupported,unsupported,0,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,0,,,"backend 'tflite' needs ai-edge-litert,\
+0.928,872,sst2,0.01,0.995,14600000,50000000,80400000,123000000,,,,,torchscript,1.2,,Test CPU,4,0,2026-01-02T03:04:05Z,,the median lies anywhere,
+tiny,tflite,onnx,*,1,cpu,single-stream,,1,unsupported,unsupported,0,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,,0,,,"backend 'tflite' needs ai-edge-litert,\
  which is not installed; install edgebench[tflite]",
 """
 

@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from edgebench.record import Record, Roof
-from edgebench.reports import pairs
 from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, figure, labels, logarithmic, scaled, shapes
 from edgebench.reports.plots.names import Cell, Point, key_height, name
+from edgebench.reports.roofline import Place, placed
 from edgebench.units import OPERATIONS, percent_text
 
 if TYPE_CHECKING:
@@ -30,24 +30,14 @@ ABOUT = (
 
 def plots(records: Sequence[Record]) -> list[Plot]:
     """One, of all cells with a roof, counted work and a time."""
-    known = [one for one in records if one.roof and one.work and one.work.bytes and one.work.ops and _roof_ops(one) and pairs.time_ns(one)]
+    known = [one for one in records if placed(one)]
     return [Plot("roofline", "", ABOUT, partial(_draw, known))] if known else []
 
 
-def achieved(record: Record) -> float:
-    """Operations a second of a call at its median."""
-    time = pairs.time_ns(record)
-    return record.work.ops / (time / 1e9) if record.work and time else 0.0
-
-
-def intensity(record: Record) -> float:
-    """Operations for each byte."""
-    return record.work.ops / record.work.bytes if record.work else 0.0
-
-
-def ceiling(record: Record) -> float:
-    """What its own roof allows at its intensity, operations a second."""
-    return min(_roof_ops(record), record.roof.bytes_per_s * intensity(record)) if record.roof else 0.0
+def _place(record: Record) -> Place:
+    found = placed(record)
+    assert found is not None
+    return found
 
 
 def _roof_ops(record: Record) -> float:
@@ -55,11 +45,11 @@ def _roof_ops(record: Record) -> float:
 
 
 def _draw(records: list[Record], width: float) -> Figure:
-    shares = {id(one): percent_text(achieved(one) / ceiling(one)) for one in records}
+    shares = {id(one): percent_text(_place(one).share) for one in records}
     texts = [f"{text}, {shares[one]}" for one, text in labels(records, width).items()]
     made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.2) + key_height(texts, width))
     roofs = _roofs(records)
-    xs = [intensity(one) for one in records] + [peak / roof.bytes_per_s for roof, _, peak in roofs]
+    xs = [_place(one).intensity for one in records] + [peak / roof.bytes_per_s for roof, _, peak in roofs]
     left, right = min(xs) / 3, max(xs) * 4
     unit, size = scaled([max(peak for _, _, peak in roofs)], OPERATIONS)
     for place, (roof, precision, peak) in enumerate(roofs):
@@ -70,18 +60,18 @@ def _draw(records: list[Record], width: float) -> Figure:
         axes.annotate(said, (right, peak / size), xytext=(-2, 2), textcoords="offset points", ha="right", va="bottom", size=7.5, color=MUTED)
     colour, shape = colours(records), shapes(records)
     for one in records:
-        x, y = intensity(one), achieved(one) / size
+        x, y = _place(one).intensity, _place(one).achieved / size
         axes.plot(x, y, shape[one.spec.precision], color=colour[one.spec.backend], markeredgecolor=PAPER, markersize=8, gid="cell")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    low, high = min(achieved(one) for one in records) / size / 4, max(peak for _, _, peak in roofs) / size * 2.5
+    low, high = min(_place(one).achieved for one in records) / size / 4, max(peak for _, _, peak in roofs) / size * 2.5
     axes.set(xlim=(left, right), ylim=(low, high))
     logarithmic(axes.xaxis, left, right)
     logarithmic(axes.yaxis, low, high)
     axes.set_xlabel("operations for each byte (logarithmic)")
     axes.set_ylabel(f"{unit} (logarithmic)")
     cells = [
-        Cell(Point(intensity(one), achieved(one) / size, 64), text,
+        Cell(Point(_place(one).intensity, _place(one).achieved / size, 64), text,
              colour[one.spec.backend], shape[one.spec.precision], colour[one.spec.backend])
         for one, text in zip(records, texts, strict=True)
     ]  # fmt: skip
