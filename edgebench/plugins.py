@@ -39,6 +39,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "table": "edgebench.reports.table:render",
     },
     "tasks": {
+        "image-classification": "edgebench.tasks.classify_image:ImageClassification",
         "text-classification": "edgebench.tasks.classify_text:TextClassification",
         "token-classification": "edgebench.tasks.tag_tokens:TokenClassification",
         "translation": "edgebench.tasks.translate:Translate",

@@ -35,10 +35,13 @@ NAMED_AS_TYPES = {  # (module, what it names in annotations only); nothing of it
 } | {(module, "edgebench.backends.base") for module in MODULES if module.startswith("edgebench.tasks.")}  # Session, what a task is given
 ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "torch"}
 HEAVY = ENGINES | {"transformers", "safetensors", "onnx", "onnxscript", "litert_torch", "ai_edge_quantizer", "flatbuffers", "tomli_w", "psutil"}
-HEAVY |= {"matplotlib", "pandas", "pyarrow"}
+HEAVY |= {"PIL", "pycocotools", "matplotlib", "pandas", "pyarrow"}
 SMALL_DEVICE = {"numpy", "tokenizers", "msgspec", "psutil"}
 # what the worker needs for one option, or to score one task's answers, only
-ON_REQUEST = {"edgebench.bench.loadgen": {"mlperf_loadgen"}, "edgebench.tasks.bleu": {"sacrebleu"}, "edgebench.tasks.f1": {"seqeval"}}
+ON_REQUEST = {
+    "edgebench.bench.loadgen": {"mlperf_loadgen"}, "edgebench.tasks.bleu": {"sacrebleu"}, "edgebench.tasks.coco": {"pycocotools"},
+    "edgebench.tasks.f1": {"seqeval"}, "edgebench.tasks.image": {"PIL"},
+}
 
 
 class Import(NamedTuple):

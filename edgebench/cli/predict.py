@@ -1,10 +1,12 @@
-"""edgebench predict MODEL TEXT...: one line per text, from the arguments or from standard input."""
+"""edgebench predict MODEL INPUT...: one line per text or picture, from the arguments or from standard input."""
 
 from __future__ import annotations
 
 import json
 import sys
 from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -14,30 +16,56 @@ from edgebench.errors import UsageError
 
 @click.command()
 @click.argument("model")
-@click.argument("texts", nargs=-1)
+@click.argument("inputs", nargs=-1, metavar="[INPUT]...")
 @click.option("--backend", help="Engine: onnxruntime, tflite, torchscript. Default: the first that is installed.")
 @click.option("--precision", help="fp32, int8, ... Default: int8 or uint8 where the model has it.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads within one call.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: one object per line.")
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Draw what was found onto the picture, and write it here.")
 @click.option("--allow-code", is_flag=True, help="Open a TorchScript file, which is a program, from a card edgebench does not bundle.")
-def command(model: str, texts: tuple[str, ...], backend: str | None, precision: str | None, threads: int, form: str, allow_code: bool) -> None:
-    """Classify TEXT..., or each line of standard input when no TEXT is given.
+def command(
+    model: str, inputs: tuple[str, ...], backend: str | None, precision: str | None, threads: int, form: str, save: Path | None, allow_code: bool
+) -> None:
+    """Ask MODEL about each INPUT: a text, or the path of a picture.
 
-    MODEL is a card's name (see `edgebench models list`) or the path of a card file.
+    Without INPUT each line of standard input is a text, or all of it is one picture. MODEL is a card's name (see `edgebench
+    models list`) or the path of a card file.
     """
     from edgebench.pipeline import load
 
     with load(model, backend=backend, precision=precision, threads=threads, allow_code=allow_code) as pipe:
-        examples = list(texts) if texts else pipe.task.read(_input())
-        for text, found in zip(examples, pipe.batch(examples), strict=True):
-            click.echo(_json(text, found) if form == "json" else f"{found}  {text[:200]}")
+        examples = list(inputs) if inputs else pipe.task.read(_input())
+        draw = getattr(pipe.task, "draw", None)
+        if save and (draw is None or len(examples) != 1):
+            raise UsageError(f"--save writes what was found in one picture; {model} was asked about {len(examples)} {'pictures' if draw else 'texts'}")
+        for example, found in zip(examples, pipe.batch(examples), strict=True):
+            name = example if isinstance(example, str) else "standard input"
+            click.echo(_json(name, found) if form == "json" else f"{found}  {name[:200]}")
+            if save and draw:
+                _save(draw(example, found), save)
 
 
 def _input() -> BinaryIO:
     if sys.stdin.isatty():
-        raise UsageError("there is no text; give it as arguments, or one a line on standard input")
+        raise UsageError("there is no input; give texts or paths of pictures as arguments, or one text a line, or a picture, on standard input")
     return sys.stdin.buffer
 
 
-def _json(text: str, found: Any) -> str:
-    return json.dumps({"input": text, **asdict(found)}, ensure_ascii=False)
+def _json(name: str, found: Any) -> str:
+    return json.dumps({"input": name, **asdict(found)}, ensure_ascii=False, default=_array)
+
+
+def _array(array: Any) -> Any:
+    """Floats as a list; a label map as [value, how many] runs in the order of reading, which any program can undo."""
+    if array.dtype.kind == "f":
+        return array.tolist()
+    flat = array.ravel()
+    starts = [0, *((flat[1:] != flat[:-1]).nonzero()[0] + 1).tolist(), len(flat)]
+    return {"shape": list(array.shape), "runs": [[int(flat[start]), end - start] for start, end in pairwise(starts)]}
+
+
+def _save(picture: Any, path: Path) -> None:
+    try:
+        picture.save(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be written: {error}; give a path that ends in .png or .jpg") from error

@@ -20,9 +20,11 @@ import msgspec
 
 from edgebench import catalog, toml
 from edgebench.errors import CardError, FetchError, IntegrityError, UsageError
+from edgebench.models import pictures
 from edgebench.models.artifact import beside, digest_of, verify
 from edgebench.models.card import File
 from edgebench.models.fetch import Wanted, fetch
+from edgebench.models.pictures import PictureSet
 from edgebench.models.spans import read_tagged
 
 
@@ -55,20 +57,22 @@ class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A dataset card: sets with the same task and labels, in the order to try."""
+    """A dataset card: sets of texts or of pictures with the same task and labels, in the order to try."""
 
     schema: int
     name: str
     task: str
     about: str
     labels: tuple[str, ...]
-    sets: tuple[Set, ...]
+    sets: tuple[Set, ...] = ()
+    pictures: tuple[PictureSet, ...] = ()
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Texts and what each should be answered with: a number in `label_names`, or a text of its own (a translation, or what
-    `edgebench.models.spans` writes). `name` is the set's own; `sha256` is of the file that the rows were read from."""
+    """Texts, or paths of pictures, and what each should be answered with: a number in `label_names`, or a text of its own (a
+    translation, what `edgebench.models.spans` or `edgebench.models.pictures` writes). `name` is the set's own; `sha256` is of
+    the file that the rows were read from, or of the pictures' folder."""
 
     texts: tuple[str, ...]
     labels: tuple[int | str, ...]
@@ -107,9 +111,11 @@ def load(name: str, split: str, *, folder: Path | None = None, offline: bool = F
         raise UsageError(f"a limit of {limit} examples leaves none; give 1 or more, or none for all")
     path = catalog.find("models/datasets", name)
     card = read(path)
-    known = sorted({one for choice in card.sets for one in choice.splits})
+    known = sorted({one for choice in card.sets for one in choice.splits} | {one.split for one in card.pictures})
     if split not in known:
         raise UsageError(f"dataset {card.name!r} has no split {split!r}; it has {', '.join(known)}")
+    if card.pictures:
+        return _pictures(card, split, path, folder or _data_folder(), limit, seed)
     passed_over: list[str] = []
     for choice in card.sets:
         if split not in choice.splits:
@@ -169,6 +175,28 @@ def divide(labelled: Labelled, count: int, seed: int) -> tuple[Labelled, Labelle
     parts = ([at for at in range(len(labelled)) if (at in chosen) is aside] for aside in (False, True))
     first, second = (replace(labelled, texts=tuple(labelled.texts[at] for at in rows), labels=tuple(labelled.labels[at] for at in rows)) for rows in parts)
     return first, replace(second, split="dev")
+
+
+def _pictures(card: Dataset, split: str, path: Path, folder: Path | None, limit: int | None, seed: int) -> Labelled:
+    """`load` of a card of pictures."""
+    passed_over: list[str] = []
+    for choice in card.pictures:
+        if choice.split != split:
+            passed_over.append(f"{choice.name} has no {split}")
+            continue
+        try:
+            found = pictures.find(choice, card.labels, path, folder)
+        except FetchError as error:
+            passed_over.append(f"{choice.name} was not used: {error}")
+            continue
+        rows, notes = list(range(len(found.paths))), [choice.note, *passed_over]
+        if limit is not None and limit < len(rows):
+            notes.insert(0, f"{limit} of {len(rows)} examples, drawn with seed {seed}")
+            rows = sorted(Random(seed).sample(rows, limit))
+        paths, answers = (tuple(column[row] for row in rows) for column in (found.paths, found.references))
+        note = "; ".join(filter(None, notes))
+        return Labelled(paths, answers, card.labels, choice.name, split, found.source, choice.sha256, choice.licence, note)
+    raise FetchError(f"{split} of dataset {card.name!r} could not be had: {'; '.join(passed_over)}")
 
 
 def _data_folder() -> Path | None:

@@ -34,7 +34,7 @@ class Task(Protocol):
     """Made from a card and the verified files it names; immutable, safe from any thread.
 
     Predictions are frozen dataclasses; `str` of one is what a person reads of it, on one line. `unit` is what `sizes` counts,
-    e.g. "tokens".
+    e.g. "tokens". A task of pictures also has `draw(example, prediction)`, the picture with what was found in it.
     """
 
     unit: str

@@ -48,7 +48,7 @@ class _Named(nn.Module):
 
 def writer() -> Write:
     """`write`, or ImportError naming what is missing."""
-    with _quiet():
+    with quiet():
         import ai_edge_quantizer  # noqa: F401
         import litert_torch  # noqa: F401
 
@@ -57,7 +57,7 @@ def writer() -> Write:
 
 def write(module: nn.Module, path: Path, precision: str, lengths: Sequence[int], samples: Samples = ()) -> None:
     """Write `module` to `path`, with a signature for each of `lengths`."""
-    with _quiet():
+    with quiet():
         if precision == "fp32":
             _convert(module, path, lengths)
             return
@@ -145,7 +145,7 @@ def _padded(samples: Samples, length: int) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without the converters' progress bars, warnings and log lines; what C++ writes to stderr still comes through."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)

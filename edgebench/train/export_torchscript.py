@@ -39,7 +39,7 @@ def write_program(
         program = torch.jit.trace(module if precision == "fp32" else quantized(module), sample, check_inputs=[other])
         traced = path.with_suffix(".traced.pt")
         torch.jit.save(program, str(traced), _extra_files={"edgebench.json": json.dumps(tensors(program))})
-    _without_debug(traced, path)
+    without_debug(traced, path)
     traced.unlink()
 
 
@@ -75,7 +75,7 @@ def _tensors(program: Any) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _without_debug(source: Path, path: Path) -> None:
+def without_debug(source: Path, path: Path) -> None:
     """Copy the archive without its debug records: they name the folders of the machine that wrote it."""
     reader = torch._C.PyTorchFileReader(str(source))
     writer = torch._C.PyTorchFileWriter(str(path))

@@ -25,6 +25,7 @@ Commands:
   bench      Measure time, memory and accuracy of models in every engine here.
   compare    Say whether one of two is faster, and what it gives and takes.
   compress   Make a fine-tuned model smaller: prune, factorise, trim.
+  convert    Write published weights as files of every engine, with a card.
   devices    List the device profiles, or show one.
   doctor     Say what works here, what makes times noisy, and what helps.
   export     Write a trained model as files of every engine, with a card.
@@ -200,7 +201,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (
             ["bnech"],
-            "error: there is no command 'bnech'; there are bench, compare, compress, devices, doctor, export, models, predict, recommend, report, "
+            "error: there is no command 'bnech'; there are bench, compare, compress, convert, devices, doctor, export, models, predict, recommend, report, "
             "roofline, train. Did you mean 'bench'?",
         ),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version

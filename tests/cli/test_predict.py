@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from edgebench.cli import group
-from edgebench.cli.predict import command
+from edgebench.cli.predict import _array, command
 from edgebench.errors import InputError, UsageError
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -34,6 +36,20 @@ def test_a_line_that_is_no_utf8_is_named() -> None:
     result = CliRunner().invoke(command, ["bag"], input=b"good\nb\xffd\n")
     assert isinstance(result.exception, InputError)
     assert "line 2 is not UTF-8 (byte 0xff at 1)" in str(result.exception)
+
+
+def test_save_is_for_one_picture(home: Path) -> None:
+    assert "--save writes what was found in one picture; bag was asked about 1 texts" in str(
+        CliRunner().invoke(command, ["bag", "good", "--save", str(home / "x.png")]).exception
+    )
+
+
+def test_a_label_map_is_runs_that_can_be_undone() -> None:
+    mask = np.array([[0, 0, 3], [3, 3, 1]], np.uint8)
+    found = _array(mask)
+    assert found == {"shape": [2, 3], "runs": [[0, 2], [3, 3], [1, 1]]}
+    assert np.repeat(*np.array(found["runs"]).T).reshape(found["shape"]).tolist() == mask.tolist()
+    assert _array(np.array([0.5, 1.0], np.float32)) == [0.5, 1.0]
 
 
 def test_an_unknown_model_is_wrong_usage() -> None:

@@ -1,0 +1,94 @@
+"""Pictures in, the five likeliest labels out, through a net that answers with the mean of each colour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import edgebench
+from edgebench.errors import CardError, InputError
+from edgebench.pipeline import Pipeline
+from edgebench.tasks.classify_image import ImageClass, ImageClassification
+
+pytest.importorskip("PIL", reason="pictures need Pillow; install edgebench[vision]")
+onnx = pytest.importorskip("onnx", reason="the test model is written with onnx; install edgebench[test]")
+
+COLOURS = ("red", "green", "blue")
+
+
+@pytest.fixture
+def pipe(picture_model: Callable[..., Path]) -> Iterator[Pipeline]:
+    mean = onnx.helper.make_node("ReduceMean", ["picture"], ["logits"], axes=[2, 3], keepdims=0)
+    with edgebench.load(str(picture_model("image-classification", [mean], {"logits": [1, 3]}, COLOURS, height=4, width=4))) as found:
+        yield found
+
+
+def plain(*colour: int, size: int = 4) -> np.ndarray:  # type: ignore[type-arg]
+    return np.full((size, size, 3), colour, np.uint8)
+
+
+def test_the_golden_answer_of_a_plain_picture(pipe: Pipeline) -> None:
+    found = pipe(plain(0, 255, 51))
+    powers = [1.0, math.e, math.exp(0.2)]
+    assert found.label == "green"
+    assert found.scores.tolist() == pytest.approx([one / sum(powers) for one in powers], abs=1e-6)
+    assert [label for label, _ in found.top] == ["green", "blue", "red"]
+    assert str(found) == "green  0.550"
+
+
+def test_one_picture_many_pictures_and_stages_agree(pipe: Pipeline) -> None:
+    pictures = [plain(255, 0, 0), plain(0, 0, 255, size=9), plain(0, 255, 0, size=1)]
+    assert [one.label for one in pipe.batch(pictures)] == ["red", "blue", "green"]
+    staged = pipe.stages(pictures[1])
+    assert staged.prediction == pipe(pictures[1])
+    assert list(staged.stages_ns) == ["decode", "resize", "normalise", "run", "decode answer"]
+
+
+def test_a_bad_picture_among_good_ones_is_an_error_of_its_own(pipe: Pipeline) -> None:
+    with pytest.raises(InputError, match="is no picture of a known kind"):
+        pipe.batch([plain(1, 2, 3), b"nothing"])
+    assert pipe(plain(255, 0, 0)).label == "red"
+
+
+def task(labels: tuple[str, ...] = COLOURS, **preprocess: object) -> ImageClassification:
+    card = SimpleNamespace(name="tiny", labels=labels, preprocess={"height": 4, "width": 4, **preprocess})
+    return ImageClassification(card, {})  # type: ignore[arg-type]
+
+
+def test_uint8_scores_are_parts_of_256() -> None:
+    (found,) = task().decode({"scores": np.array([[192, 64, 0]], np.uint8)})
+    assert (found.label, found.score, found.top[1]) == ("red", 0.75, ("green", 0.25))
+
+
+def test_probabilities_are_taken_as_they_are() -> None:
+    (found,) = task(scores="probabilities").decode({"scores": np.array([[[[0.1, 0.2, 0.7]]]], np.float32)})
+    assert (found.label, found.score) == ("blue", pytest.approx(0.7))
+
+
+def test_top_5_counts_labels_among_the_five_likeliest() -> None:
+    six = tuple("abcdef")
+    found = task(six).decode({"x": np.array([[6, 5, 4, 3, 2, 1]] * 4, np.float32)})
+    metric = task(six).score(found, ["a", "e", "f", "b"])
+    assert (metric.name, metric.value, metric.n, metric.more) == ("top-1", 0.25, 4, {"top-5": 0.75})
+
+
+def test_labels_that_do_not_fit_the_net_are_the_cards_fault() -> None:
+    with pytest.raises(CardError, match="gives 3 scores, the card names 2 labels"):
+        task(("one", "two")).decode({"x": np.zeros((1, 3), np.float32)})
+    with pytest.raises(CardError, match="preprocess.scores is 'odds'"):
+        task(scores="odds")
+
+
+def test_a_picture_has_no_length() -> None:
+    with pytest.raises(InputError, match="no length in tokens: .* leave --length out"):
+        task().resize(["a.jpg"], 32, seed=0)
+
+
+def test_answers_to_equal_pictures_are_equal() -> None:
+    one, other = (ImageClass("a", 0.5, (("a", 0.5),), np.zeros(3, np.float32)) for _ in range(2))
+    assert one == other
