@@ -143,7 +143,7 @@ def _in_scenario(ask: Ask, name: str, spec: Spec) -> Spec:
     """The cell with the scenario's passes, batch and processes, and what was asked of it beyond these."""
     scenario = scenarios.get(name)
     least, most = scenario.processes or (spec.processes, spec.max_processes)
-    passes: tuple[str, ...] = (*scenario.passes, *(["energy"] if ask.energy else []), *(["roof", "work"] if ask.roofline else []))
+    passes: tuple[str, ...] = (*scenario.passes, *(["energy"] if ask.energy else []), *(["roof", "work"] if ask.roofline and scenario.time else []))
     fields = {"scenario": name, "passes": passes, "batch": scenario.batch, "processes": least, "max_processes": most, **ask.options}
     return scenarios.fitted(msgspec.structs.replace(spec, **fields))
 

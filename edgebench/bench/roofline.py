@@ -59,7 +59,7 @@ def measure(job: Job) -> Answer:
 
 def measured(threads: int, effort: Effort = Effort()) -> tuple[Roof, list[str]]:
     """The roof, and what could not be measured."""
-    blas_heeds = "numpy" not in sys.modules or threads == os.cpu_count()
+    blas_heeds = "numpy" not in sys.modules  # after that it has its threads
     if blas_heeds:
         os.environ |= dict.fromkeys(THREADS_OF_BLAS, str(threads))
     ops, notes = dict[str, float](), list[str]()

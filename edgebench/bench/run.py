@@ -134,7 +134,8 @@ class Sweep:
             self._roofs[threads] = asked
         found = self._roofs[threads]
         cell.roof = next((one.roof for one in found.of("roof")), None)
-        cell.notes = [*cell.notes, *(note for note in found.notes if note not in cell.notes)]
+        notes = [*found.notes, *(note for one in found.of("roof") for note in one.notes)]
+        cell.notes = [*cell.notes, *(note for note in notes if note not in cell.notes)]
 
     def _interrupted(self) -> None:
         for cell in self._cells:

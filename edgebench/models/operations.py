@@ -143,7 +143,11 @@ def _multiplications(node: Node) -> int | None:
     """None for an operator without; UnsupportedError where they cannot be known."""
     has_weights = any(one.constant and one.elements > LARGE for one in node.inputs if one)
     if node.op in MULTIPLY and node.is_shaped:
-        return MULTIPLY[node.op][0](node)
+        try:
+            return MULTIPLY[node.op][0](node)
+        except (IndexError, KeyError, ValueError, ZeroDivisionError):
+            shapes = [list(one.shape or ()) for one in node.inputs if one]
+            raise UnsupportedError(f"operator {node.op} cannot multiply tensors of {shapes}; the file is broken; export it again") from None
     known = node.op in VIEWS or node.op in MOVES or node.op in LOOKUPS
     if node.op in MULTIPLY or node.op in REFUSED or (has_weights and not node.is_shaped and not known):
         why = "its shapes depend on the data" if node.op in MULTIPLY else "how many it does is not known"

@@ -198,6 +198,16 @@ def test_what_is_asked_beyond_the_scenario_counts() -> None:
     assert (found.batch, found.passes[-1]) == (4, "energy")
 
 
+def test_the_roofline_is_two_passes_more_and_none_without_the_asking() -> None:
+    (usual,), (asked,) = scenario("single-stream"), scenario("single-stream", roofline=True)
+    assert asked.passes == (*usual.passes, "roof", "work")
+
+
+def test_a_cold_start_has_no_roofline() -> None:
+    (usual,), (asked,) = scenario("cold-start"), scenario("cold-start", roofline=True)
+    assert asked.passes == usual.passes
+
+
 def test_a_scenario_that_does_not_exist_or_does_not_fit_is_one_clear_error() -> None:
     with pytest.raises(UsageError, match="there is no scenario 'sever'; there are .* Did you mean 'server'?"):
         scenario("sever")

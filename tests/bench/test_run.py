@@ -214,6 +214,12 @@ def test_the_roofs_are_measured_once_for_each_number_of_threads_and_every_cell_h
     assert machine.order("work") == ["a", "b", "c"]
 
 
+def test_what_a_roof_could_not_measure_is_noted_in_every_cell_under_it(sweep: Callable[..., list[Record]]) -> None:
+    machine = Machine(a_roof=Answer(notes=["roof: int8 was not measured"]), b_roof=Answer(notes=["roof: int8 was not measured"]))
+    found = sweep(machine, cell("a", passes=("latency", "roof")), cell("b", passes=("latency", "roof")))
+    assert [record.notes for record in found] == [["roof: int8 was not measured"]] * 2
+
+
 @pytest.mark.parametrize("part", ["energy", "roof", "work"])
 def test_what_is_not_to_be_had_beside_the_timing_is_a_note_and_no_fault(part: str, sweep: Callable[..., list[Record]]) -> None:
     machine = Machine(**{f"a_{part}": EngineError("there is none")})

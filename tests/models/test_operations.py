@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgebench.errors import UnsupportedError
 from edgebench.models import onnx_graph, onnx_shapes, operations, tflite_graph
+from edgebench.models.graph import Node, Tensor
 from edgebench.models.operations import Count
 
 BUNDLED = Path(__file__).parents[2] / "models" / "tinybert-sst2"
@@ -109,6 +110,12 @@ def test_an_unknown_operator_that_multiplies_is_refused_by_name(tmp_path: Path) 
     node = helper.make_node("Riddle", ["x", "w"], ["y"], domain="somebody")
     with pytest.raises(UnsupportedError, match="operator Riddle multiplies, and how many it does is not known"):
         counted(tmp_path, [node], {"x": [4, 64]}, {"w": np.zeros((64, 64), np.float32)}, x=(4, 64))
+
+
+def test_an_operator_whose_shapes_do_not_fit_is_refused_by_name() -> None:
+    inputs = tuple(Tensor(name, (4,), "float32", 32) for name in "xw")
+    with pytest.raises(UnsupportedError, match=r"operator DEPTHWISE_CONV_2D cannot multiply tensors of \[\[4\], \[4\]\]; the file is broken"):
+        operations.count([Node("DEPTHWISE_CONV_2D", inputs, inputs[:1])])
 
 
 def test_what_follows_data_is_left_out_and_named(tmp_path: Path) -> None:
