@@ -52,7 +52,7 @@ def first_answer_ns(record: Record) -> float | None:
 
 
 def fastest(records: Sequence[Record]) -> list[Record]:
-    """For each model and input length, the valid cell with the lowest median; no cell of another verdict is ever it."""
+    """For each device, model and input length, the valid cell with the lowest median; no cell of another verdict is ever it."""
     best: dict[tuple[object, ...], tuple[float, Record]] = {}
     for record in records:
         time = interval(record)
@@ -73,6 +73,7 @@ def columns(records: Sequence[Record]) -> list[Column]:
         return f"{record.verdict}{f' [{number}]' if number else ''}{', fastest' if id(record) in winners else ''}"
 
     shown = [
+        Column("device", lambda one: device(one) if one.host else ABSENT, right=False),
         Column("model", model, right=False),
         Column("engine", lambda one: one.spec.backend, right=False),
         Column("precision", lambda one: "any" if one.spec.precision == "*" else one.spec.precision, right=False),
@@ -93,6 +94,8 @@ def columns(records: Sequence[Record]) -> list[Column]:
     ]
     rare = {"per second": any(one.throughput for one in records), "energy": any(one.energy for one in records), "of roof": any(map(placed, records))}
     shown = [one for one in shown if rare.get(one.name, True)]
+    several = len(_devices(records)) > 1
+    shown = [one for one in shown if one.name != "device" or several]
     return [one for one in shown if one.name not in ("model", "threads", "length", "scenario") or len({one.text(record) for record in records}) > 1]
 
 
@@ -107,7 +110,7 @@ def title(records: Sequence[Record]) -> list[str]:
     if len(lengths) == 1:
         what += [f"inputs of {one} tokens" if one else _lengths(records) for one in lengths]
     sets = sorted({f"{one.accuracy.metric} on {one.accuracy.dataset} (n = {one.accuracy.n})" for one in records if one.accuracy})
-    where = sorted({device(one) for one in records if one.host})
+    where = _devices(records)
     days = sorted({one.started_at[:16].replace("T", " ") for one in records if one.started_at})
     return [", ".join(part) for part in ([*what, *sets], [*where, *([f"{days[0]} UTC"] if days else [])]) if part]
 
@@ -129,15 +132,17 @@ def footnotes(records: Sequence[Record]) -> list[str]:
         lines += _faster_but_noisy(timed)
         if any(placed(record) for record in timed):
             lines.append("of roof: operations a second, counted from the file, against what this machine was measured to allow at their intensity")
+        if (devices := len(_devices(records))) > 1:
+            lines.append(f"records of {devices} devices: each has its own fastest, and no cell is compared with one of another device")
         if not fastest(records):
             lines.append("no cell is valid, so none is called the fastest")
     return lines + [f"note: {note}" for note in dict.fromkeys(note for record in records for note in record.notes)]
 
 
 def _race(record: Record) -> tuple[object, ...]:
-    """Cells are compared with those of the same model in the same scenario over inputs of the same length."""
+    """Cells are compared with those of the same model in the same scenario over inputs of the same length, on the same device."""
     spec = record.spec
-    return spec.model, spec.length, spec.scenario, spec.batch
+    return spec.model, spec.length, spec.scenario, spec.batch, device(record)
 
 
 def _ties(records: Sequence[Record]) -> list[str]:
@@ -216,6 +221,10 @@ def device(record: Record) -> str:
     host = record.host
     cores = host.get("usable_cores")
     return f"{host.get('board') or host.get('cpu') or host.get('machine') or record.spec.profile}{f', {cores} cores' if cores else ''}"
+
+
+def _devices(records: Sequence[Record]) -> list[str]:
+    return sorted({device(one) for one in records if one.host})
 
 
 def _range(numbers: Sequence[int]) -> str:

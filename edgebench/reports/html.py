@@ -63,13 +63,22 @@ def _head(records: Sequence[Record], parts: Sequence[Sequence[Record]]) -> str:
     """What was measured, where and when, and how many cells of each verdict."""
     verdicts = Counter(one.verdict for one in records)
     lines = [*(title(records) if len(parts) == 1 else []), f"{_many(len(records), 'cell')}: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.items())}"]
-    found = "".join(f"<p>{safe(line)}</p>\n" for line in lines)
+    found = "".join(f"<p>{safe(line)}</p>\n" for line in [*lines, *_versions(records)])
     if len(parts) > 1:
         found += (
             f'<p class="warning">These are records of {len(parts)} machines or labelled sets. They stand apart below, and nothing here ranks a cell of one '
             "against a cell of another.</p>\n"
         )
     return found
+
+
+def _versions(records: Sequence[Record]) -> list[str]:
+    """Of edgebench, of each engine, of Python and the system, as far as they are known; each once."""
+    own = [(f"edgebench {version}" if (version := one.host.get("packages", {}).get("edgebench")) else "") for one in records]
+    engines = [f"{one.engine['library']} {one.engine.get('version', '')}".strip() for one in records if one.engine.get("library")]
+    systems = [text for one in records for text in (f"Python {one.host['python']}" if one.host.get("python") else "", str(one.host.get("os") or ""))]
+    known = [text for text in dict.fromkeys([*own, *sorted(set(engines)), *systems]) if text]
+    return [", ".join(known)] if known else []
 
 
 def _heading(part: Sequence[Record]) -> str:

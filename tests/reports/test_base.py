@@ -119,3 +119,13 @@ def test_energy_is_a_column_only_where_some_cell_has_it(make: Make) -> None:
 
     assert column([full("tflite", "int8", 1), make("onnxruntime", "int8", 1)], "energy") == ["500 mJ", "–"]
     assert "energy" not in {one.name for one in columns([make("onnxruntime", "int8", 1)])}
+
+
+def test_cells_of_two_devices_are_not_ranked_against_each_other_and_that_is_said(make: Make) -> None:
+    there = {"board": "Raspberry Pi 5", "cpu": "Cortex-A76", "usable_cores": 4}
+    records = [make("tflite", "int8", 1), make("tflite", "int8", 5, host=there), make("torchscript", "int8", 9, host=there), make("a", "*", verdict="failed")]
+    assert fastest(records) == records[:2]
+    assert column(records, "device") == ["Test CPU, 4 cores", "Raspberry Pi 5, 4 cores", "Raspberry Pi 5, 4 cores", "–"]
+    assert "records of 2 devices: each has its own fastest, and no cell is compared with one of another device" in footnotes(records)
+    assert not [line for line in footnotes(records) if "no detectable" in line]
+    assert "device" not in {one.name for one in columns(records[1:])}

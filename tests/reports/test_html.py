@@ -104,6 +104,12 @@ def test_every_cell_is_a_row_with_its_verdict_and_its_reason(text: str) -> None:
         assert shown in said
 
 
+def test_the_versions_of_everything_that_ran_are_in_the_head(make: Make) -> None:
+    host = {"packages": {"edgebench": "0.1.0"}, "python": "3.11.7", "os": "Debian 12"}
+    records = [make(name, "int8", verdict="failed", host=host, engine={"library": name, "version": "1.2"}) for name in ("tflite", "onnxruntime", "tflite")]
+    assert "<p>edgebench 0.1.0, onnxruntime 1.2, tflite 1.2, Python 3.11.7, Debian 12</p>" in html.render(records)
+
+
 def test_the_verdict_stands_before_the_numbers(text: str) -> None:
     head = [re.sub("<.*?>", "", one) for one in re.findall(r"<th .*?</th>", text)]
     assert head[head.index("verdict") + 1] == "median"

@@ -29,7 +29,7 @@ INK, MUTED, GRID, PAPER = "#1a1b20", "#5c5e66", "#dddfe4", "#fefefe"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d3b", "#6a5acd")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 WIDE, NARROW = 9.6, 3.4  # inches, at 96 points of a screen each: a page's column, and a phone's
-LONGEST, LONGEST_NARROW = 56, 36  # characters of a name in a wide and a narrow picture; a longer one loses its middle
+LONGEST, LONGEST_NARROW = 56, 42  # characters of a name in a wide and a narrow picture; a longer one loses its middle
 CHARACTER = 4.8  # points that one takes on average
 DOTS_PER_INCH = 200  # of a PNG
 
@@ -54,6 +54,7 @@ PARTS: dict[str, Callable[[Record], str]] = {  # of a cell's name
 STEPS: tuple[tuple[float, tuple[float, ...]], ...] = (  # how far a logarithmic axis reaches -> where it has ticks in each decade
     (2.2, ()), (12, (1, 1.5, 2, 3, 5, 7)), (1e3, (1, 2, 5)), (math.inf, (1,)),
 )  # fmt: skip
+NOUNS = {"process": "processes", "query": "queries"}
 IF_NEEDED = ("format", "batch", "rate", "bound", "rules")  # where two cells have the same name without it
 
 
@@ -130,7 +131,7 @@ def _shortened(text: str, most: int) -> str:
 
 
 def colours(records: Sequence[Record]) -> dict[str, str]:
-    """A colour for each engine, the same for the same set of engines."""
+    """A colour for each engine; taken of all records that are shown together, so that an engine has one colour in all their plots."""
     return {name: SERIES[place % len(SERIES)] for place, name in enumerate(sorted({one.spec.backend for one in records}))}
 
 
@@ -155,6 +156,12 @@ def logarithmic(axis: Any, low: float, high: float) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
+
+
+def spread(numbers: Sequence[int], noun: str) -> str:
+    """"3 processes", or "3 to 6 processes"."""
+    low, high = min(numbers), max(numbers)
+    return f"{low}{f' to {high}' if high > low else ''} {noun if high == 1 else NOUNS.get(noun, f'{noun}s')}"
 
 
 def slug(text: str) -> str:

@@ -28,16 +28,15 @@ def plots(records: Sequence[Record]) -> list[Plot]:
         if one.energy and energy_j(one) is not None:
             meters.setdefault((one.energy.method, one.energy.scope), []).append(one)
     return [
-        Plot("energy", scope if len(meters) > 1 else "", ABOUT.format(method=method, scope=scope), partial(_draw, known))
+        Plot("energy", scope if len(meters) > 1 else "", ABOUT.format(method=method, scope=scope), partial(_draw, known, colours(records)))
         for (method, scope), known in meters.items()
     ]
 
 
-def _draw(records: list[Record], width: float) -> Figure:
+def _draw(records: list[Record], colour: dict[str, str], width: float) -> Figure:
     known = sorted(((found, one) for one in records if (found := energy_j(one)) is not None), key=lambda one: one[0])
     unit, size = scaled([known[-1][0]], JOULES)
     made, axes = rows.figure_of(width, len(known), more=0.55)
-    colour = colours(records)
     values = [found / size for found, _ in known]
     axes.barh(range(len(known)), values, height=0.5, color=[colour[one.spec.backend] for _, one in known])
     axes.set_xlabel(f"energy of a call ({unit})")

@@ -11,7 +11,7 @@ from edgebench.bench import stats
 from edgebench.record import Record
 from edgebench.reports.base import interval, timing
 from edgebench.reports.plots import rows
-from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, logarithmic, scaled
+from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, logarithmic, scaled, spread
 from edgebench.reports.recommend import question, questions
 from edgebench.units import NS, duration_text
 
@@ -38,12 +38,8 @@ def plots(records: Sequence[Record]) -> list[Plot]:
         for start in range(0, len(timed), PER_PICTURE):
             part = timed[start : start + PER_PICTURE]
             names = [question(part[0]) if len(questions(records)) > 1 else "", f"part {start // PER_PICTURE + 1}" if len(timed) > PER_PICTURE else ""]
-            found.append(_plot(part, ", ".join(filter(None, names))))
+            found.append(Plot("latency", ", ".join(filter(None, names)), ABOUT, partial(_draw, part, colours(records))))
     return found
-
-
-def _plot(records: list[Record], which: str) -> Plot:
-    return Plot("latency", which, ABOUT, partial(_draw, records))
 
 
 def _median(record: Record) -> float:
@@ -51,18 +47,19 @@ def _median(record: Record) -> float:
     return time.median if time else math.inf
 
 
-def _draw(records: list[Record], width: float) -> Figure:
-    made, axes = rows.figure_of(width, len(records), row=0.46, more=0.55)
+def _draw(records: list[Record], colour: dict[str, str], width: float) -> Figure:
+    made, axes = rows.figure_of(width, len(records), row=0.46, more=0.7)
     every = [sorted(one.latency.samples_ns) for one in records if one.latency]
     low, high = min(one[0] for one in every), max(max(stats.percentile(one, CUT), stats.percentile(one, 0.5) * 1.05) for one in every) * 1.12
     unit, size = scaled([math.sqrt(low * high)], NS)
     axes.set_xscale("log")
     axes.set_xlim(low / size / 1.03, high / size)
-    colour = colours(records)
     for place, (record, samples) in enumerate(zip(records, every, strict=True)):
         _row(axes, place, record, [one / size for one in samples], high / size, colour[record.spec.backend])
     logarithmic(axes.xaxis, low / size, high / size)
-    axes.set_xlabel(f"time of a whole {'call' if records[0].spec.batch == 1 else 'query'} ({unit}, logarithmic)")
+    noun = "call" if records[0].spec.batch == 1 else "query"
+    n = spread([len(one) for one in every], noun), spread([len(one.latency.processes_ns) for one in records if one.latency], "process")
+    axes.set_xlabel(f"time of a whole {noun} ({unit}, logarithmic)\n{' in '.join(n)} a cell")
     rows.name(axes, records, width, [_numbers(one, high) for one in records], top=0.32)
     return made
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgebench.bench import stats
 from edgebench.record import Record
 from edgebench.reports import pairs
-from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, columns, figure, labels, logarithmic, scaled, shapes
+from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, columns, figure, labels, logarithmic, scaled, shapes, spread
 from edgebench.reports.plots.names import Cell, Point, fit, key_height, name
 from edgebench.reports.recommend import Recommendation, question, recommend
 from edgebench.units import NS, bytes_text
@@ -30,24 +30,23 @@ ABOUT = (
 def plots(records: Sequence[Record]) -> list[Plot]:
     """One for each question of which two cells or more have a time and an accuracy."""
     found = recommend(records, [])
-    return [_plot(one, question(one.records[0]) if len(found) > 1 else "") for one in found if len(_points(one.records)) > 1]
-
-
-def _plot(found: Recommendation, which: str) -> Plot:
-    return Plot("pareto", which, ABOUT, partial(_draw, found))
+    return [
+        Plot("pareto", question(one.records[0]) if len(found) > 1 else "", ABOUT, partial(_draw, one, colours(records)))
+        for one in found if len(_points(one.records)) > 1
+    ]
 
 
 def _points(records: Sequence[Record]) -> list[Record]:
     return [one for one in records if one.accuracy and pairs.series(one)]
 
 
-def _draw(found: Recommendation, width: float) -> Figure:
+def _draw(found: Recommendation, colour: dict[str, str], width: float) -> Figure:
     records = _points(found.records)
     times = {id(one): stats.interval(pairs.series(one)) for one in records}
     unit, size = scaled([one.value for one in times.values()], NS)
     texts = [f"{text}{_peak(one)}" for one, text in zip(records, labels(records, width).values(), strict=True)]
     made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.1) + key_height(texts, width))
-    colour, shape = colours(records), shapes(records)
+    shape = shapes(records)
     areas = _areas(records)
     front = {id(one) for one in found.front}
     for one in sorted(records, key=lambda one: -areas[id(one)]):  # a small point lies on a large one
@@ -67,10 +66,11 @@ def _draw(found: Recommendation, width: float) -> Figure:
     axes.set_xscale("log")
     axes.set_xlim(low / size / 1.25, high / size * 1.35)
     logarithmic(axes.xaxis, low / size / 1.25, high / size * 1.35)
-    axes.set_xlabel(f"{_what(records[0])} ({unit}, logarithmic)")
+    n = spread([one.n for one in times.values()], "process"), spread([one.accuracy.n for one in records if one.accuracy], "example")
+    axes.set_xlabel(f"{_what(records[0])} ({unit}, logarithmic)\n{' and '.join(n)} a cell")
     axes.set_ylabel(f"{records[0].accuracy.metric if records[0].accuracy else 'accuracy'} (%)")
     if fit(texts, width):
-        _legend(axes, colour, shape, width)
+        _legend(axes, records, colour, shape, width)
     cells = [
         Cell(Point(times[id(one)].value / size, 100 * one.accuracy.value, areas[id(one)]), text,
              colour[one.spec.backend], shape[one.spec.precision], colour[one.spec.backend] if id(one) in front else PAPER)
@@ -97,13 +97,13 @@ def _areas(records: Sequence[Record]) -> dict[int, float]:
     return {place: max(AREA[1] * peak / most, AREA[0]) for place, peak in peaks.items()}
 
 
-def _legend(axes: Axes, colour: dict[str, str], shape: dict[str, str], width: float) -> None:
+def _legend(axes: Axes, records: Sequence[Record], colour: dict[str, str], shape: dict[str, str], width: float) -> None:
     from matplotlib.lines import Line2D
 
     def line(label: str, **options: Any) -> Line2D:
         return Line2D([], [], linestyle="none", label=label, **options)
 
-    handles = [line(name, marker="o", color=tone, markersize=7) for name, tone in colour.items()]
+    handles = [line(name, marker="o", color=colour[name], markersize=7) for name in sorted({one.spec.backend for one in records})]
     handles += [line("any" if name == "*" else name, marker=marker, color=MUTED, markerfacecolor=PAPER, markersize=7) for name, marker in shape.items()]
     across = columns([str(one.get_label()) for one in handles], width)
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=across, borderaxespad=0.4, columnspacing=1.4, handletextpad=0.5, borderpad=0)

@@ -31,7 +31,7 @@ ABOUT = (
 def plots(records: Sequence[Record]) -> list[Plot]:
     """One, of all cells with a roof, counted work and a time."""
     known = [one for one in records if placed(one)]
-    return [Plot("roofline", "", ABOUT, partial(_draw, known))] if known else []
+    return [Plot("roofline", "", ABOUT, partial(_draw, known, colours(records)))] if known else []
 
 
 def _place(record: Record) -> Place:
@@ -44,7 +44,7 @@ def _roof_ops(record: Record) -> float:
     return record.roof.ops_per_s.get(record.work.precision, 0.0) if record.roof and record.work else 0.0
 
 
-def _draw(records: list[Record], width: float) -> Figure:
+def _draw(records: list[Record], colour: dict[str, str], width: float) -> Figure:
     shares = {id(one): percent_text(_place(one).share) for one in records}
     texts = [f"{text}, {shares[one]}" for one, text in labels(records, width).items()]
     made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.2) + key_height(texts, width))
@@ -58,7 +58,7 @@ def _draw(records: list[Record], width: float) -> Figure:
         axes.plot(xs_of, ys_of, color=INK, linewidth=1.1, linestyle=DASHES[place % len(DASHES)], gid="roof")
         said = f"{precision}, {roof.threads} thread{'s' if roof.threads != 1 else ''}"
         axes.annotate(said, (right, peak / size), xytext=(-2, 2), textcoords="offset points", ha="right", va="bottom", size=7.5, color=MUTED)
-    colour, shape = colours(records), shapes(records)
+    shape = shapes(records)
     for one in records:
         x, y = _place(one).intensity, _place(one).achieved / size
         axes.plot(x, y, shape[one.spec.precision], color=colour[one.spec.backend], markeredgecolor=PAPER, markersize=8, gid="cell")

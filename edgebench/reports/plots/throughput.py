@@ -35,7 +35,7 @@ def rates(records: Sequence[Record]) -> list[Plot]:
     for asked in questions(records):
         known = sorted((one for one in asked if _rates(one)), key=lambda one: -stats.interval([[rate] for rate in _rates(one)]).value)
         if known:
-            found.append(Plot("throughput", question(known[0]), RATES, partial(_draw_rates, known)))
+            found.append(Plot("throughput", question(known[0]), RATES, partial(_draw_rates, known, colours(records))))
     return found
 
 
@@ -44,7 +44,7 @@ def trials(records: Sequence[Record]) -> list[Plot]:
     known = [one for asked in questions(records) for one in asked if one.throughput and any(one.throughput.trials)]
     parts = [known[start : start + PANELS] for start in range(0, len(known), PANELS)]
     return [
-        Plot("server-trials", f"part {number}" if len(parts) > 1 else "", TRIALS, partial(_draw_trials, part))
+        Plot("server-trials", f"part {number}" if len(parts) > 1 else "", TRIALS, partial(_draw_trials, part, colours(records)))
         for number, part in enumerate(parts, start=1)
     ]
 
@@ -53,9 +53,8 @@ def _rates(record: Record) -> list[float]:
     return [one for one in record.throughput.per_s if one] if record.throughput else []
 
 
-def _draw_rates(records: list[Record], width: float) -> Figure:
+def _draw_rates(records: list[Record], colour: dict[str, str], width: float) -> Figure:
     made, axes = rows.figure_of(width, len(records), more=0.55)
-    colour = colours(records)
     found = [stats.interval([[rate] for rate in _rates(one)]) for one in records]
     for place, (record, middle) in enumerate(zip(records, found, strict=True)):
         axes.plot([middle.low, middle.high], [place] * 2, color=MUTED, linewidth=1.2, gid="interval")
@@ -67,12 +66,12 @@ def _draw_rates(records: list[Record], width: float) -> Figure:
     return made
 
 
-def _draw_trials(records: list[Record], width: float) -> Figure:
+def _draw_trials(records: list[Record], colour: dict[str, str], width: float) -> Figure:
     made, panels = figure(width, 0.5 + 1.75 * len(records), len(records), sharex=True)
     texts = labels(records, width)
     for axes, record in zip(panels, records, strict=True):
         offered = [one for process in (record.throughput.trials if record.throughput else []) for one in process]
-        _panel(axes, offered, record, colours(records)[record.spec.backend])
+        _panel(axes, offered, record, colour[record.spec.backend])
         axes.set_title(texts[id(record)])
     panels[-1].set_xlabel("offered queries a second")
     return made

@@ -33,7 +33,7 @@ def test_a_point_of_the_front_stands_at_its_time_and_accuracy(two: list[Record])
     (axes,) = axes_of(pareto.plots(two))
     marks = {tuple(round(float(one), 6) for one in mark.get_offsets()[0]): mark for mark in axes.collections if mark.get_gid() == "cell"}
     assert set(marks) == {(2.0, 91.0), (1.0, 88.0)}
-    assert axes.get_xlabel() == "median time of a query (ms, logarithmic)"
+    assert axes.get_xlabel() == "median time of a query (ms, logarithmic)\n2 processes and 872 examples a cell"
     assert axes.get_ylabel() == "accuracy (%)"
 
 
@@ -98,7 +98,7 @@ def test_a_hills_line_is_the_median_and_its_bar_the_interval_over_processes(two:
     assert medians == [1.0, 2.0]
     assert lines(axes, "interval")[0][0] == pytest.approx([interval.low / 1e6, interval.high / 1e6])
     assert [x for x, _ in lines(axes, "p90")] == [[2.0], [4.0]]
-    assert axes.get_xlabel() == "time of a whole call (ms, logarithmic)"
+    assert axes.get_xlabel() == "time of a whole call (ms, logarithmic)\n100 calls in 2 processes a cell"
 
 
 def test_the_fastest_row_is_at_the_top_and_a_verdict_is_named(make: Make) -> None:
@@ -128,6 +128,18 @@ def test_fewer_calls_than_make_a_hill_are_dots(make: Make) -> None:
 def test_many_cells_are_spread_over_pictures() -> None:
     plots = latency.plots([full(f"engine{place}", "int8", 1 + place) for place in range(40)])
     assert [plot.title for plot in plots] == ["part 1", "part 2"]
+
+
+def test_an_engine_has_one_colour_in_all_pictures_of_the_same_records() -> None:
+    many = [full(f"engine{place % 7}", "int8", 1 + place, spec={"threads": 1 + place}) for place in range(24)]
+    records = [*many, full("engine6", "fp32", 90), full("engine5", "fp32", 91)]
+    first, second = (drawn(plot).axes[0] for plot in latency.plots(records))
+
+    def colour(axes, row):  # type: ignore[no-untyped-def]
+        hills = [one for one in axes.collections if one.get_gid() is None]
+        return tuple(hills[row].get_facecolor()[0])
+
+    assert [colour(second, 0), colour(second, 1)] == [colour(first, 6), colour(first, 5)]
 
 
 def test_stages_are_stacked_means(two: list[Record]) -> None:
@@ -250,3 +262,9 @@ def test_a_logarithmic_axis_has_ticks_enough_however_short_it_is(low: float, hig
     axes.set_xlim(low, high)
     logarithmic(axes.xaxis, low, high)
     assert [round(one, 6) for one in axes.get_xticks() if low <= one <= high] == ticks
+
+
+def test_the_bar_of_a_cells_memory_reaches_from_its_engine_to_its_peak(two: list[Record]) -> None:
+    (axes,) = axes_of(memory.plots(two[:1]))
+    ((start, end),) = axes.collections[0].get_segments()
+    assert (float(start[0]), float(end[0])) == (50, 80.4)
