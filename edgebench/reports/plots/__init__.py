@@ -44,11 +44,11 @@ def sections(records: Sequence[Record]) -> list[Section]:
 
 
 def named(records: Sequence[Record]) -> dict[str, Plot]:
-    """The stem of a file -> every plot, of each machine and labelled set by itself: "latency-server-own-lengths", "machine-2-memory"."""
+    """The stem of a file -> every plot, of each machine and labelled set by itself: "latency-server-own-lengths", "records-2-memory"."""
     found: dict[str, Plot] = {}
     parts = apart(records)
     for number, part in enumerate(parts, start=1):
         for plot in (plot for section in sections(part) for plot in section.plots):
-            stem = slug(f"{f'machine {number} ' if len(parts) > 1 else ''}{plot.name} {plot.title}")
+            stem = slug(f"{f'records {number} ' if len(parts) > 1 else ''}{plot.name} {plot.title}")
             found[stem if stem not in found else f"{stem}-{len(found)}"] = plot
     return found

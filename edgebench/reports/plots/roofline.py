@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from edgebench.bench import stats
 from edgebench.record import Record, Roof
+from edgebench.reports import pairs
 from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, figure, labels, logarithmic, scaled, shapes
 from edgebench.reports.plots.names import Cell, Point, key_height, name
 from edgebench.reports.roofline import Place, placed
@@ -23,8 +25,8 @@ DASHES = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 ABOUT = (
     "Operations a second (a multiplication and an addition are two) against operations for each byte the call moves, counted from the model's file. A point "
     "below the slope waits for memory at best; one below the level line for arithmetic. The lines were measured on this machine, for as many threads and the "
-    "precision they name; the number is the share of its own roof that a cell reaches. One far below both has other costs: small operators, tokenising, "
-    "Python. One above the slope finds its weights in the processor's caches."
+    "precision they name; the number is the share of its own roof that a cell reaches, the bar its 95 % interval over the processes. One far "
+    "below both has other costs: small operators, tokenising, Python. One above the slope finds its weights in the processor's caches."
 )
 
 
@@ -61,6 +63,9 @@ def _draw(records: list[Record], colour: dict[str, str], width: float) -> Figure
     shape = shapes(records)
     for one in records:
         x, y = _place(one).intensity, _place(one).achieved / size
+        time = stats.interval(pairs.series(one))
+        ends = [[y - y * time.value / time.high], [y * time.value / time.low - y]]  # the longest time is the fewest operations a second
+        axes.errorbar(x, y, yerr=ends, fmt="none", ecolor=MUTED, elinewidth=0.8, alpha=0.55)
         axes.plot(x, y, shape[one.spec.precision], color=colour[one.spec.backend], markeredgecolor=PAPER, markersize=8, gid="cell")
     axes.set_xscale("log")
     axes.set_yscale("log")

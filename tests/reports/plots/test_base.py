@@ -93,7 +93,7 @@ def test_every_plot_has_a_file_of_its_own_by_machine_and_question(make: Make) ->
     alone = rest[:-1]  # several calls at once have no roof of their own
     assert list(named([rated("tflite", [100, 120])])) == ["latency", "stages", *rates, "sustained", *alone]
     other = make("tflite", "int8", 1, host={"cpu": "Other"})
-    assert [name for name in named([*one, other]) if name.startswith("machine-2")] == ["machine-2-latency", "machine-2-memory", "machine-2-cold-start"]
+    assert [name for name in named([*one, other]) if name.startswith("records-2")] == ["records-2-latency", "records-2-memory", "records-2-cold-start"]
 
 
 def test_nothing_measured_is_no_plot(make: Make) -> None:

@@ -228,6 +228,18 @@ def test_a_cell_stands_under_its_roof_at_operations_over_its_time(two: list[Reco
     assert (axes.get_xscale(), axes.get_yscale(), axes.get_ylabel()) == ("log", "log", "Gop/s (logarithmic)")
 
 
+def test_the_bar_of_a_cell_under_its_roof_is_its_interval_of_time_turned_round(two: list[Record]) -> None:
+    import msgspec
+
+    assert two[0].latency
+    apart = msgspec.structs.replace(two[0].latency, processes_ns=[[1_000_000] * 3, [1_100_000] * 3])
+    record = msgspec.structs.replace(two[0], latency=apart)
+    (axes,) = axes_of(roofline.plots([record]))
+    interval = stats.interval(pairs.series(record))
+    ((start, end),) = axes.containers[0][2][0].get_segments()
+    assert [float(start[1]), float(end[1])] == pytest.approx([1e6 / interval.high, 1e6 / interval.low])
+
+
 def test_a_cell_without_a_roof_of_its_precision_is_not_drawn(two: list[Record]) -> None:
     import msgspec
 
@@ -268,3 +280,13 @@ def test_the_bar_of_a_cells_memory_reaches_from_its_engine_to_its_peak(two: list
     (axes,) = axes_of(memory.plots(two[:1]))
     ((start, end),) = axes.collections[0].get_segments()
     assert (float(start[0]), float(end[0])) == (50, 80.4)
+
+
+def test_a_run_of_many_minutes_has_them_on_its_axis(two: list[Record]) -> None:
+    import msgspec
+
+    assert two[0].sustained
+    windows = [msgspec.structs.replace(one, at_ns=60 * one.at_ns, temp_c=None, freq_hz=None) for one in two[0].sustained.processes[0]]
+    (axes,) = axes_of(sustained.plots([msgspec.structs.replace(two[0], sustained=msgspec.structs.replace(two[0].sustained, processes=[windows]))]))
+    assert lines(axes, "process")[0][0] == [5, 10]
+    assert axes.get_xlabel() == "time since the first call (min)"
