@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-pytest.importorskip("matplotlib", reason="plots need matplotlib; install edgebench[report]")
-
 
 def lines(axes: Any, name: str) -> list[tuple[list[float], list[float]]]:
     """x and y of every line called so."""

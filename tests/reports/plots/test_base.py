@@ -16,6 +16,8 @@ from edgebench.reports.plots.base import NARROW, WIDE, colours, drawn, labels, p
 from tests.reports.conftest import full, rated
 from tests.reports.plots.conftest import texts
 
+pytest.importorskip("matplotlib", reason="plots need matplotlib; install edgebench[report]")
+
 Make = Callable[..., Record]
 
 
@@ -67,7 +69,8 @@ def test_any_name_can_be_drawn_and_none_is_taken_for_mathematics_or_markup(width
     for plot in (plots["memory"], plots["pareto"]):
         figure = drawn(plot, width)
         assert not [shown for shown in names.values() if not any(shown in text for text in texts(figure))]
-        ElementTree.fromstring(svg(plot, width))
+        written = "".join(ElementTree.fromstring(svg(plot, width)).itertext())
+        assert not [shown for shown in names.values() if shown not in written]
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from edgebench.reports.plots.base import NARROW, PAPER, WIDE, Plot, drawn
 from tests.reports.conftest import accuracy, full, rated
 from tests.reports.plots.conftest import lines, texts
 
+pytest.importorskip("matplotlib", reason="plots need matplotlib; install edgebench[report]")
+
 Make = Callable[..., Record]
 
 
