@@ -83,7 +83,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, bag_of_words: Path) -> Pa
     path = folder / "tiny.toml"
     path.write_text(RECIPE.replace("text-classification", "token-classification").replace("prediction = { epochs = 2", "prediction = { epochs = 6"))
     examples = tagged(labelled(120), bag_of_words.parent / "bag" / "tokenizer.json", 16)
-    data = recipe.Data(examples, examples.select(range(40)), examples.select(range(20)).without_labels(), TAGS)
+    data = recipe.Data(examples, examples.select(range(40)), examples.select(range(20)).without_labels(), names=TAGS)
     recipe.run(recipe.read(path), data, {"none": folder}, folder / "out")
     return folder / "out"
 
