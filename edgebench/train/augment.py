@@ -103,23 +103,25 @@ def replaceable(word: str) -> bool:
 
 
 def published(net: nn.Module | None, tokenizer: Path, vectors: Vectors | None, *, count: int = 15) -> Candidates:
-    """The published rule: `net`, a masked language model, for words of one piece, `vectors` for the others; without one of them those words stay.
+    """The published rule: `net`, a masked language model, for words of one piece, `vectors` for the others. Without a model the vectors are
+    for all words, without vectors words of several pieces stay.
 
     `net(input_ids, attention_mask, token_type_ids).logits` is (B, S, V); `count` is the paper's K.
     """
     encoder = Tokenizer.from_file(str(tokenizer))
     encoder.no_padding()
     encoder.no_truncation()
+    unknown = encoder.token_to_id("[UNK]")
 
     def candidates(words: Sequence[str]) -> list[list[str]]:
         pieces = [encoder.encode(word, add_special_tokens=False).ids for word in words]
-        whole = [at for at, word in enumerate(words) if replaceable(word) and len(pieces[at]) == 1]
+        whole = [at for at, word in enumerate(words) if replaceable(word) and len(pieces[at]) == 1 and pieces[at] != [unknown]]
         found: list[list[str]] = [[] for _ in words]
         if net is not None and whole:
             for at, some in zip(whole, _predicted(net, encoder, pieces, whole, count), strict=True):
                 found[at] = some
         for at, word in enumerate(words):
-            if vectors is not None and replaceable(word) and len(pieces[at]) > 1:
+            if vectors is not None and replaceable(word) and (net is None or len(pieces[at]) > 1):
                 found[at] = vectors.nearest(word, count)
         return found
 

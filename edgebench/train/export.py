@@ -123,7 +123,7 @@ def export(
     wanted = [one.split("/") for one in dict.fromkeys(variants)]
     writers = {form: _writer(form) for form, _ in wanted}  # a missing library is said before the first file
     folder.mkdir(parents=True, exist_ok=True)
-    module = Classifier(net).eval()
+    module = (net.exported() if hasattr(net, "exported") else Classifier(net)).eval()  # nets of our own say how
     written = []
     for form, precision in wanted:
         progress(f"{form}/{precision}")

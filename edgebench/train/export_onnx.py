@@ -44,7 +44,9 @@ def writer() -> Write:
 
 def write(module: nn.Module, path: Path, precision: str, lengths: Sequence[int], samples: Samples = ()) -> None:
     """Write `module` to `path`. `lengths` do not matter: the graph takes any."""
-    open_sizes = {"input_ids": _BOTH, "attention_mask": _BOTH, "logits": {0: "batch"} if module.pooler else _BOTH}
+    with torch.no_grad():
+        for_texts = module(_SAMPLE, _SAMPLE).ndim == 2  # (B, C); of a tagger (B, S, C)
+    open_sizes = {"input_ids": _BOTH, "attention_mask": _BOTH, "logits": {0: "batch"} if for_texts else _BOTH}
     write_graph(module, path, precision, Graph({"input_ids": _SAMPLE, "attention_mask": _SAMPLE}, ("logits",), open_sizes), samples)
 
 

@@ -94,8 +94,13 @@ def test_the_model_reads_the_masked_sentence_and_the_sentence_itself(tokenizer: 
 
 def test_a_word_of_several_pieces_gets_its_neighbours(tokenizer: Path) -> None:
     vectors = Vectors(("gripping", "dull", "tense", "far"), torch.nn.functional.normalize(torch.tensor([[1.0, 0], [-1, 0], [1, 0.2], [0, 1]]), dim=1))
-    candidates = published(None, tokenizer, vectors, count=2)
-    assert candidates(["gripping", "film", "unheard"]) == [["tense", "far"], [], []]
+    candidates = published(Asked(), tokenizer, vectors, count=2)
+    assert candidates(["gripping", "film", "unheard"]) == [["tense", "far"], ["film"], []]
+
+
+def test_without_a_model_every_word_gets_its_neighbours(tokenizer: Path) -> None:
+    vectors = Vectors(("film", "movie", "far"), torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 0.2], [0, 1]]), dim=1))
+    assert published(None, tokenizer, vectors, count=1)(["the", "film"]) == [[], ["movie"]]
 
 
 def test_vectors_are_read_from_their_files_and_made_of_unit_length(tmp_path: Path) -> None:
