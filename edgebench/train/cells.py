@@ -68,7 +68,7 @@ class Pool(nn.Module):
         if self.kind == "mean3":
             return nn.functional.avg_pool1d((x * real).transpose(1, 2), 3, stride=1, padding=1).transpose(1, 2)
         seen = (x * real + (1.0 - real) * FAR_BELOW).transpose(1, 2)
-        return nn.functional.max_pool1d(nn.functional.pad(seen, (1, 1), value=FAR_BELOW), 3, stride=1).transpose(1, 2)
+        return nn.functional.max_pool1d(seen, 3, stride=1, padding=1).transpose(1, 2)
 
 
 class Same(nn.Module):
@@ -131,7 +131,7 @@ class Cell(nn.Module):
                     total = total + (part if gates is None else gates[at, number] * part)
             places.append(total)
         share = torch.softmax(self.weights, dim=0)
-        return torch.stack([weight * node for weight, node in zip(share, places[2:], strict=True)]).sum(0)
+        return torch.stack([share[at] * node for at, node in enumerate(places[2:])]).sum(0)
 
 
 class CellNet(nn.Module):
@@ -163,7 +163,7 @@ class CellNet(nn.Module):
     def logits_at(self, states: Sequence[Tensor], depth: int) -> Tensor:
         """(B, C) from the states 0..depth."""
         share = torch.softmax(self.attention[: depth + 1], dim=0)
-        mixed = torch.stack([weight * state for weight, state in zip(share, states, strict=False)]).sum(0)
+        mixed = torch.stack([share[at] * states[at] for at in range(depth + 1)]).sum(0)
         logits: Tensor = self.classifier(self.dropout(torch.tanh(mixed)))
         return logits
 
