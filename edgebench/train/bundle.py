@@ -133,11 +133,13 @@ def write_tokenizer(source: Path, path: Path, max_tokens: int) -> None:
 
 def write_card(card: Card, path: Path) -> None:
     """The card as TOML, without what is at its default."""
-    data = msgspec.to_builtins(card)
-    for variant in data["variants"]:
-        if variant["accuracy"] is None:
-            del variant["accuracy"]
-    path.write_text(tomli_w.dumps({key: value for key, value in data.items() if value not in (None, {})}))
+    data = _said(msgspec.to_builtins(card))
+    path.write_text(tomli_w.dumps({**data, "variants": [_said(one) for one in data["variants"]]}))
+
+
+def _said(data: dict[str, Any]) -> dict[str, Any]:
+    """What is not at its default."""
+    return {key: value for key, value in data.items() if value not in (None, {})}
 
 
 def _check(one: Exported, close: Parity) -> None:
