@@ -30,7 +30,7 @@ def commands() -> list[list[str]]:
 
 def parsed(arguments: list[str]) -> click.Context:
     """The context of the innermost command, its arguments checked but not carried out."""
-    context = click.Context(group, info_name="edgebench")
+    context = click.Context(group, info_name="edgebench", **group.context_settings)  # commands keep the first help option they are asked for
     found = group
     while isinstance(found, click.Group):
         inner = found.get_command(context, arguments[0])
