@@ -88,14 +88,15 @@ class Plan:
 def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True) -> Plan:
     """Every combination, in the order asked. `folder` is looked through for labelled data first."""
     names = ask.models or tuple(_bundled())
-    found = {name: cards.read(catalog.find("models", name)) for name in names}
+    paths = {name: catalog.find("models", name) for name in names}
+    found = {name: cards.read(path) for name, path in paths.items()}
     _check_precisions(ask.precisions, list(found.values()))
     engines = {name: plugins.get("backends", name) for name in ask.backends}
     cells: list[Spec] = []
     rows: list[Record] = []
     models: dict[str, Model] = {}
     for name, card in found.items():
-        labelled = data.load(card.dataset, SPLIT, folder=folder, offline=offline, limit=ask.effort.examples, seed=ask.seed)
+        labelled = data.load(cards.dataset_of(card, paths[name]), SPLIT, folder=folder, offline=offline, limit=ask.effort.examples, seed=ask.seed)
         models[name] = Model(card, _reference(ask, name, card), labelled)
         for backend, engine in (engines or dict(_engines(card))).items():
             for one in _cells(ask, name, card, backend, engine):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,14 +48,15 @@ def command(
     """Make a fine-tuned text classifier smaller, and write it as ONNX, TFLite and TorchScript.
 
     SOURCE is the folder of a Hugging Face BERT checkpoint, or a model of edgebench. Each file's answers are compared
-    with the net's and its accuracy is measured. Checkpoints are kept in runs/NAME: started again, it goes on.
+    with the net's and its accuracy is measured, on texts that are put beside the files if they are yours. Checkpoints
+    are kept in runs/NAME: started again, it goes on.
     """
     logging.disable(logging.WARNING)  # torchao, which a converter brings, warns of parts of itself that are not for this machine
     try:
         import torch
 
         from edgebench.train import compress
-        from edgebench.train.bundle import write
+        from edgebench.train.bundle import write, write_dataset
         from edgebench.train.export import VARIANTS
     except ImportError as error:
         raise MissingError(f"compressing needs {error.name}, which is not installed; install edgebench[export]") from error
@@ -81,7 +83,10 @@ def command(
     for when in ("before", "after"):
         size, right = facts[when]["parameters"], facts[when]["accuracy_dev"]
         click.echo(f"{when}: {size:,} parameters, accuracy {right:.2%} on {judged.name} {judged.split}, n = {len(judged):,}")
-    card = write(_made(name, start, work, plan, facts, texts), into, judged, variants=wanted, samples=texts.texts[:SAMPLES], tell=click.echo)
+    made = _made(name, start, work, plan, facts, texts)
+    if dev or data.endswith((".tsv", ".csv")):
+        made = replace(made, dataset=write_dataset(judged, into / name, made.task))
+    card = write(made, into, judged, variants=wanted, samples=texts.texts[:SAMPLES], tell=click.echo)
     click.echo(f"{card} is written; try: edgebench bench {card}")
 
 

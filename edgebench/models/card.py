@@ -74,7 +74,8 @@ class Tolerance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Card(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One model. `preprocess` belongs to the task (tokenizer, sizes, means); `reference` names the variant the others
-    are compared with; `made_by` says how the weights came about (recipe, seed, teacher, data digest)."""
+    are compared with; `dataset` names a dataset card, by its name or by its path from this card's folder;
+    `made_by` says how the weights came about (recipe, seed, teacher, data digest)."""
 
     schema: int
     name: str
@@ -122,6 +123,11 @@ def read(path: Path) -> Card:
     for one in card.listed:
         _check_file(path, one.file, one.sha256)
     return card
+
+
+def dataset_of(card: Card, path: Path) -> str:
+    """What `edgebench.models.data.load` takes for the card at `path`: a data set's name, or the dataset card beside it that `dataset` names."""
+    return str(path.parent / card.dataset) if card.dataset.endswith(".toml") else card.dataset
 
 
 def _check_file(path: Path, file: str, sha256: str) -> None:

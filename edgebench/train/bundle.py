@@ -6,6 +6,7 @@ accuracy is measured through the pipeline that an app calls.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -129,6 +130,23 @@ def write_tokenizer(source: Path, path: Path, max_tokens: int) -> None:
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens)
     tokenizer.save(str(path), pretty=False)
+
+
+def write_dataset(labelled: Labelled, folder: Path, task: str) -> str:
+    """Put labelled texts of the user's own beside a model, as dev.csv with a dataset card, so that `bench` judges it on them; the card's
+    path from the model card's folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, path = folder / "dev.csv", folder / "dev.toml"
+    with rows.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([("text", "label"), *zip(labelled.texts, labelled.references, strict=True)])
+    copy = {"file": rows.name, "sha256": digest_of(rows), "size_bytes": rows.stat().st_size}
+    one = {
+        "name": labelled.name, "about": "what the model beside it is judged on", "licence": labelled.licence or "unknown",
+        "source": labelled.source or "unknown", "text": "text", "label": "label", "splits": {"dev": [copy]},
+    }
+    card = {"schema": 1, "name": labelled.name, "task": task, "about": one["about"], "labels": list(labelled.label_names), "sets": [one]}
+    path.write_text(tomli_w.dumps(card))
+    return f"{folder.name}/{path.name}"
 
 
 def write_card(card: Card, path: Path) -> None:

@@ -41,9 +41,21 @@ def test_a_checkpoint_becomes_a_card_that_load_answers_with(checkpoint: Path, me
     card = cards.read(Path("models/small.toml"))
     assert [variant.name for variant in card.variants] == ["onnx/fp32", "torchscript/fp32"]
     assert (card.made_by["methods"], card.made_by["seed"], card.labels) == (", ".join(methods.split(",")), 4, ("negative", "positive"))
+    assert card.dataset == "small/dev.toml"
     assert result.output.splitlines()[-1] == "models/small.toml is written; try: edgebench bench models/small.toml"
     with edgebench.load("models/small.toml") as pipe:
         assert pipe("good fine").label in card.labels
+
+
+def test_bench_judges_the_new_model_on_the_texts_it_was_reported_on(checkpoint: Path) -> None:
+    from edgebench.bench.plan import Ask, plan
+
+    assert compress(checkpoint, "--method", "quantize", "--epochs", "0", "--name", "small").exception is None
+    labelled = plan(Ask(models=("models/small.toml",), backends=("onnxruntime",))).models["models/small.toml"].labelled
+    card = cards.read(Path("models/small.toml"))
+    assert card.variants[0].accuracy is not None
+    assert (labelled.name, len(labelled)) == (card.variants[0].accuracy.dataset, card.variants[0].accuracy.n) == ("reviews", len(labelled))
+    assert set(labelled.texts) <= {line.split("\t")[0] for line in Path("reviews.tsv").read_text().splitlines()}
 
 
 def test_a_card_that_was_written_can_be_compressed_again(checkpoint: Path) -> None:
