@@ -40,6 +40,8 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "tasks": {
         "image-classification": "edgebench.tasks.classify_image:ImageClassification",
+        "object-detection": "edgebench.tasks.detect_objects:ObjectDetection",
+        "segmentation": "edgebench.tasks.segment_image:ImageSegmentation",
         "text-classification": "edgebench.tasks.classify_text:TextClassification",
         "token-classification": "edgebench.tasks.tag_tokens:TokenClassification",
         "translation": "edgebench.tasks.translate:Translate",

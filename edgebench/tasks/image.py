@@ -183,6 +183,17 @@ def read(stream: BinaryIO) -> list[bytes]:
     return [stream.read()]
 
 
+def label_map(path: str) -> NDArray[np.uint8]:
+    """(height, width) of a picture's values as they are stored: grey levels, or places in its palette."""
+    try:
+        with _pillow().open(path, formats=("PNG",)) as opened:
+            if opened.mode not in ("L", "P"):
+                raise InputError(f"mask {path} has mode {opened.mode}; expected a PNG with one value of 8 bits for each pixel")
+            return np.asarray(opened)
+    except UNREADABLE as error:
+        raise InputError(f"mask {path} cannot be read: {error or type(error).__name__}; it is damaged or no PNG") from error
+
+
 def captioned(picture: Image, captions: Sequence[tuple[float, float, str]]) -> Image:
     """The picture with each text at its (x, y), black on white, moved inwards where it would leave the picture."""
     from PIL import ImageDraw, ImageFont

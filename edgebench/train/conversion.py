@@ -66,6 +66,7 @@ class Conversion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     calibration: str
     preprocess: dict[str, Any]
     reference: str
+    variants: tuple[str, ...]  # which are written where none are asked for, besides the one that is kept
     labels: tuple[str, ...] = ()  # default: the dataset's
     kept: Kept | None = None
     calibrated_on: int = 64
@@ -109,7 +110,7 @@ def convert(
     net = PictureNet(NETS[plan.net](source), how.height, how.width, plan.outputs)
     spec = TensorSpec(INPUT, "float32", (1, 3, how.height, how.width))
     kept = f"{plan.kept.format}/{plan.kept.precision}" if plan.kept else ""
-    wanted = variants or [one for one in ALL if one != kept]
+    wanted = variants or plan.variants
     ranges = [how.feed(how.fit(image.decode(one))[0], spec) for one in calibration.texts[: plan.calibrated_on]] if any("int8" in one for one in wanted) else []
     written = export_picture(net, folder, variants=[one for one in wanted if one != kept], calibration=ranges, progress=tell)
     if plan.kept and (variants is None or kept in variants):
@@ -128,7 +129,7 @@ def convert(
             f"{variant.name}: {checked.agreement:.1%} of {len(answers)} answers are the net's, no probability is further than {checked.difference:.2g}; "
             f"{_scores(checked.metric)}"
         )
-        _refuse(variant, checked)
+        refuse(variant, checked)
         scored.append(msgspec.structs.replace(variant, accuracy=_score(labelled.name, checked.metric)))
     write_card(msgspec.structs.replace(card, variants=tuple(scored)), path)
     return path
@@ -169,7 +170,7 @@ def _keep(kept: Kept, source: Path, folder: Path) -> Exported:
     return Exported(kept.format, kept.precision, path, digest_of(path), path.stat().st_size)
 
 
-def _refuse(variant: Variant, checked: Checked) -> None:
+def refuse(variant: Variant, checked: Checked) -> None:
     if variant.precision == "fp32" and (checked.difference > SAME.difference or checked.agreement < SAME.agreement):
         raise EngineError(
             f"{variant.file} disagrees with the net it was made from: {checked.agreement:.1%} equal answers, probabilities up to "
@@ -210,5 +211,10 @@ def _mobilenet_v2(source: Path) -> torch.nn.Module:
     return mobilenet_v2(source)
 
 
-NETS: dict[str, Callable[[Path], torch.nn.Module]] = {"mobilenet_v2": _mobilenet_v2}
-ALL = ("onnx/fp32", "onnx/int8", "tflite/fp32", "tflite/int8", "torchscript/fp32", "torchscript/int8")
+def _tflite(source: Path) -> torch.nn.Module:
+    from edgebench.train.nets_tflite import TFLiteNet
+
+    return TFLiteNet(source).eval()
+
+
+NETS: dict[str, Callable[[Path], torch.nn.Module]] = {"mobilenet_v2": _mobilenet_v2, "tflite": _tflite}

@@ -77,7 +77,7 @@ def export_picture(
 def _onnx(net: PictureNet, path: Path, calibration: Sequence[NDArray[np.float32]] | None) -> None:
     full = path if calibration is None else path.with_suffix(".fp32.onnx")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch 2.9 and later prefer the other exporter
+        warnings.simplefilter("ignore")  # torch 2.9 and later prefer the other exporter; sizes that tracing fixes are fixed in the file anyway
         torch.onnx.export(net.module, (net.sample,), str(full), input_names=[INPUT], output_names=list(net.outputs), opset_version=OPSET, dynamo=False)
     if calibration is not None:
         _quantize_onnx(full, path, calibration)
