@@ -151,14 +151,9 @@ class ObjectDetection:
 
     def draw(self, example: Any, prediction: Detections) -> Any:
         """The picture with the boxes that are believed, and their labels."""
-        from PIL import ImageDraw
-
-        picture = image.decode(example)
-        brush, wide = ImageDraw.Draw(picture), max(2, min(picture.size) // 150)
-        for box in prediction.believed:
-            edge = image.colour(self._names.index(box.label))
-            brush.rectangle((box.x, box.y, box.x + box.width, box.y + box.height), outline=edge, width=wide)
-        return image.captioned(picture, [(box.x + wide, box.y + wide, f"{box.label} {box.score:.2f}") for box in prediction.believed])
+        boxes = [(box.x, box.y, box.x + box.width, box.y + box.height, self._names.index(box.label)) for box in prediction.believed]
+        captions = [(box.x + 2, box.y + 2, f"{box.label} {box.score:.2f}") for box in prediction.believed]
+        return image.captioned(image.outlined(image.decode(example), boxes), captions)
 
 
 def suppress(boxes: NDArray[Any], scores: NDArray[Any], overlap: float, most: int) -> list[int]:

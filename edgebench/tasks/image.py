@@ -194,6 +194,16 @@ def label_map(path: str) -> NDArray[np.uint8]:
         raise InputError(f"mask {path} cannot be read: {error or type(error).__name__}; it is damaged or no PNG") from error
 
 
+def outlined(picture: Image, boxes: Sequence[tuple[float, float, float, float, int]]) -> Image:
+    """The picture with each (left, top, right, bottom, label's place) outlined in its label's colour."""
+    from PIL import ImageDraw
+
+    brush, wide = ImageDraw.Draw(picture), max(2, min(picture.size) // 150)
+    for left, top, right, bottom, place in boxes:
+        brush.rectangle((left, top, right, bottom), outline=colour(place), width=wide)
+    return picture
+
+
 def captioned(picture: Image, captions: Sequence[tuple[float, float, str]]) -> Image:
     """The picture with each text at its (x, y), black on white, moved inwards where it would leave the picture."""
     from PIL import ImageDraw, ImageFont

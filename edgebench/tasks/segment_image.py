@@ -119,8 +119,6 @@ class ImageSegmentation:
 
     def draw(self, example: Any, prediction: Segmentation) -> Any:
         """The picture with each label but the first laid over it in a colour of its own, named where it is."""
-        from PIL import Image
-
         picture, mask = np.asarray(image.decode(example)).copy(), prediction.mask
         captions = []
         for place in range(1, len(self._names)):
@@ -129,7 +127,7 @@ class ImageSegmentation:
                 picture[where] = picture[where] // 2 + np.array(image.colour(place), np.uint8) // 2
                 y, x = (float(np.median(one)) for one in where.nonzero())
                 captions.append((x, y, self._names[place]))
-        return image.captioned(Image.fromarray(picture), captions)
+        return image.captioned(image.decode(picture), captions)
 
     def _described(self, mask: NDArray[np.uint8]) -> Segmentation:
         counts = np.bincount(mask.ravel(), minlength=len(self._names))
