@@ -200,8 +200,8 @@ def build(architecture: Architecture, *, width: int, vocab: int, labels: int, po
 
 @torch.no_grad()
 def take_words(net: CellNet, table: Tensor) -> None:
-    """Start the table of words at the best projection of a wider one (V, d) onto the net's width: its left singular vectors, scaled."""
-    width = net.words.weight.shape[1]
+    """Start the table of words at the best projection of another one (V, d) onto the net's width, scaled; of a narrower one, all of it."""
+    width = min(net.words.weight.shape[1], table.shape[1])
     _, vectors = torch.linalg.eigh((table.T @ table).double())  # ascending
     projected = table.double() @ vectors.flip(1)[:, :width]
-    net.words.weight.copy_((projected / projected.std() * 0.5).to(net.words.weight.dtype))
+    net.words.weight[:, :width] = (projected / projected.std() * 0.5).to(net.words.weight.dtype)

@@ -20,13 +20,13 @@ from transformers import BertForSequenceClassification
 
 from edgebench.errors import UsageError, did_you_mean
 from edgebench.models.data import Labelled
-from edgebench.train import distilbert, distill, factorize, nets, prune, qat, vocabulary
+from edgebench.train import adabert, distilbert, distill, factorize, nets, prune, qat, vocabulary
 from edgebench.train.checkpoint import Source
 from edgebench.train.data import Batch, Examples, collate, fingerprint, hold_out, shuffled, tokenised
 from edgebench.train.loop import Loss, Schedule, accuracy, predict_logits, train
 from edgebench.train.shrink import fit_projection, shrink
 
-METHODS = ("distilbert", "factorize", "prune", "quantize", "tinybert", "trim")
+METHODS = ("adabert", "distilbert", "factorize", "prune", "quantize", "tinybert", "trim")
 MEASURED = 1_024  # examples that importance and activations are measured on
 NARROWER = 13 / 16  # of tinybert: 312 of 384 channels, as the bundled student is to its assistant
 ROUNDS = 4  # of pruning, importance measured again before each: what is left takes over what is gone
@@ -37,13 +37,15 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to do. `keep` is the share of heads and neurons (prune), of the break-even rank (factorize) or of layers (distilbert,
     tinybert) that stays; `epochs` of
-    imitation follow each method that changes the function; quantize imitates on the steps of weights of `bits`."""
+    imitation follow each method that changes the function; quantize imitates on the steps of weights of `bits`. adabert makes a net of another
+    kind, which no other method takes: it comes last; `cost` weighs size and work in its search."""
 
     methods: tuple[str, ...]
     keep: float = 0.5
     seed: int = 0
     epochs: float = 1.0
     bits: int = 8
+    cost: float = 4.0
     batch_size: int = 32
     learning_rate: float = 1e-4
     held_out: int = 2_000
@@ -52,6 +54,10 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for one in self.methods:
             if one not in METHODS:
                 raise UsageError(f"there is no method {one!r}; there are {', '.join(METHODS)}.{did_you_mean(one, METHODS)}")
+        if "adabert" in self.methods[:-1]:
+            raise UsageError(f"methods are {', '.join(self.methods)}; adabert makes a net of cells, so it must come last")
+        if "adabert" in self.methods and not self.epochs:
+            raise UsageError("adabert has nothing to search with in 0 epochs; give some")
         if not self.methods or not 0 < self.keep <= 1:
             raise UsageError(f"methods are {', '.join(self.methods) or 'none'}, keep is {self.keep}; give a method, and a share over 0 and at most 1")
 
@@ -60,7 +66,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Work:
     """A net on its way through the methods, the tokenizer it reads with, and what was done to it."""
 
-    net: BertForSequenceClassification
+    net: Any  # a BertForSequenceClassification, after adabert a CellNet
     tokenizer: Path
     done: list[str] = field(default_factory=list)
 
@@ -176,6 +182,15 @@ def _factorize(work: Work, source: Source, texts: Labelled, plan: Plan, out: Pat
     _recover(work, before, examples, plan, out, "factorize", progress)
 
 
+def _adabert(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, progress: Progress) -> None:
+    examples, _ = _parts(texts, work.tokenizer, source.max_tokens, plan)
+    teacher = _frozen(work.net)
+    how = {"epochs": plan.epochs, "cost": plan.cost, "seed": plan.seed, "batch_size": plan.batch_size}
+    work.net, found = adabert.adabert(teacher, examples, out, **how, progress=progress)  # type: ignore[arg-type]
+    cell = ", ".join(f"{one.operation} {one.source} to {one.target}" for one in found.edges)
+    work.done.append(f"{found.depth} cells of {cell}, found with {plan.cost:g} as the weight of cost")
+
+
 def _distilbert(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, progress: Progress) -> None:
     """Some of the layers as they are, then the triple loss with labels in the place of masked words."""
     examples, _ = _parts(texts, work.tokenizer, source.max_tokens, plan)
@@ -256,5 +271,5 @@ def _quantize(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path
 
 
 STEPS: dict[str, Callable[[Work, Source, Labelled, Plan, Path, Progress], None]] = {
-    "distilbert": _distilbert, "factorize": _factorize, "prune": _prune, "quantize": _quantize, "tinybert": _tinybert, "trim": _trim,
+    "adabert": _adabert, "distilbert": _distilbert, "factorize": _factorize, "prune": _prune, "quantize": _quantize, "tinybert": _tinybert, "trim": _trim,
 }

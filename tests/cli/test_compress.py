@@ -34,7 +34,7 @@ def compress(checkpoint: Path, *options: str) -> Result:
     return CliRunner().invoke(command, [*given, *options])
 
 
-@pytest.mark.parametrize("methods", ["trim,prune", "factorize", "quantize", "tinybert", "distilbert"])
+@pytest.mark.parametrize("methods", ["trim,prune", "factorize", "quantize", "tinybert", "distilbert", "adabert"])
 def test_a_checkpoint_becomes_a_card_that_load_answers_with(checkpoint: Path, methods: str) -> None:
     result = compress(checkpoint, "--method", methods, "--keep", "0.75", "--seed", "4", "--name", "small")
     assert result.exception is None, result.output
@@ -78,7 +78,7 @@ def test_the_name_is_made_of_the_source_and_the_methods(checkpoint: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "error", "said"),
     [
-        (["--method", "shrink"], UsageError, "there is no method 'shrink'; there are distilbert, factorize, prune, quantize, tinybert, trim"),
+        (["--method", "shrink"], UsageError, "there is no method 'shrink'; there are adabert, distilbert, factorize, prune, quantize, tinybert, trim"),
         (["--data", "none.tsv"], CardError, "none.tsv cannot be read"),
         (["--data", "checkpoint/config.tsv"], CardError, "has the columns '{'; expected 'text'"),
     ],

@@ -103,7 +103,9 @@ def test_held_out_texts_are_trained_on_by_no_method(source: Source, texts: Label
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [({"methods": ("prun",)}, "there is no method 'prun'; there are .*Did you mean 'prune'"), ({"methods": ()}, "methods are none, keep is 0.5"),
+    [({"methods": ("adabert", "trim")}, "adabert makes a net of cells, so it must come last"),
+     ({"methods": ("adabert",), "epochs": 0}, "adabert has nothing to search with in 0 epochs"),
+     ({"methods": ("prun",)}, "there is no method 'prun'; there are .*Did you mean 'prune'"), ({"methods": ()}, "methods are none, keep is 0.5"),
      ({"methods": ("prune",), "keep": 2.0}, "keep is 2.0")],
 )
 def test_a_plan_that_cannot_be_carried_out_is_wrong_usage(options: dict[str, object], said: str) -> None:
