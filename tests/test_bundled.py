@@ -21,6 +21,14 @@ FOLDER = catalog.shipped_folder("models")
 BACKENDS = {"onnx": "onnxruntime", "tflite": "tflite", "torchscript": "torchscript"}
 MODELS = [(path, variant) for path in sorted(FOLDER.glob("*.toml")) for variant in cards.read(path).variants]
 each_variant = pytest.mark.parametrize(("path", "variant"), MODELS, ids=[f"{path.stem} {variant.name}" for path, variant in MODELS])
+PICTURES = ("image-classification", "object-detection", "segmentation")
+scored_variant = pytest.mark.parametrize(  # a hundred pictures take a minute on a busy machine
+    ("path", "variant"),
+    [
+        pytest.param(path, variant, id=f"{path.stem} {variant.name}", marks=[pytest.mark.slow] if cards.read(path).task in PICTURES else [])
+        for path, variant in MODELS
+    ],
+)
 
 
 @cache  # the reference is compared with every other
@@ -43,7 +51,8 @@ def test_every_listed_file_has_its_cards_bytes_and_all_are_small_enough_to_clone
 
 @each_variant
 def test_a_variant_answers_like_the_reference_within_the_cards_tolerance(path: Path, variant: Variant, tmp_path: Path) -> None:
-    card, texts = cards.read(path), data.load("sst2", "dev", offline=True, folder=tmp_path).texts
+    card = cards.read(path)
+    texts = data.load(card.dataset if card.task in PICTURES else "sst2", "dev", offline=True, folder=tmp_path).texts
     task = plugins.get("tasks", card.task)(card, files(path, card))
     mine, theirs = answers(path, variant.name, texts), answers(path, card.reference, texts)
     tolerance = card.tolerance[variant.precision]
@@ -52,7 +61,7 @@ def test_a_variant_answers_like_the_reference_within_the_cards_tolerance(path: P
     assert max(abs(a - b) for one, other in pairs for a, b in zip(one, other, strict=True)) <= tolerance.difference
 
 
-@each_variant
+@scored_variant
 def test_a_variant_scores_what_its_card_says(path: Path, variant: Variant) -> None:
     if not os.environ.get("EDGEBENCH_DATA"):
         pytest.skip("EDGEBENCH_DATA names no folder with sst2/")

@@ -91,6 +91,7 @@ def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True) -> Plan:
     paths = {name: catalog.find("models", name) for name in names}
     found = {name: cards.read(path) for name, path in paths.items()}
     _check_precisions(ask.precisions, list(found.values()))
+    _check_lengths(ask.lengths, found)
     engines = {name: plugins.get("backends", name) for name in ask.backends}
     cells: list[Spec] = []
     rows: list[Record] = []
@@ -173,12 +174,24 @@ def _engines(card: Card) -> Iterator[tuple[str, Backend | UnsupportedError]]:
 
 
 def _bundled() -> list[str]:
+    """Those of edgebench's own that need no extra, as pictures do."""
     shipped = catalog.shipped_folder("models").resolve()
-    names = [name for name, path in catalog.paths("models").items() if path.resolve().parent == shipped]
+    names = [name for name, path in catalog.paths("models").items() if path.resolve().parent == shipped and not _extra(path)]
     if not names:
         known = ", ".join(catalog.paths("models")) or "no others either"
         raise UsageError(f"no model is bundled with this edgebench; name one, or a card file: there are {known}")
     return names
+
+
+def _extra(card_path: Path) -> str:
+    return str(getattr(plugins.get("tasks", cards.read(card_path).task), "extra", ""))
+
+
+def _check_lengths(lengths: tuple[int, ...], found: Mapping[str, Card]) -> None:
+    for name, card in found.items() if lengths else ():
+        unit = plugins.get("tasks", card.task).unit
+        if unit != "tokens":
+            raise UsageError(f"{name} reads {unit}, and a length is in tokens: each of its inputs is made the size that it takes; leave --length out")
 
 
 def _check_precisions(wanted: tuple[str, ...], known: list[Card]) -> None:

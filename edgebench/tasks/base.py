@@ -34,7 +34,8 @@ class Task(Protocol):
     """Made from a card and the verified files it names; immutable, safe from any thread.
 
     Predictions are frozen dataclasses; `str` of one is what a person reads of it, on one line. `unit` is what `sizes` counts,
-    e.g. "tokens". A task of pictures also has `draw(example, prediction)`, the picture with what was found in it.
+    e.g. "tokens". A task of pictures also has `draw(example, prediction)`, the picture with what was found in it. One that
+    needs a pip extra names it in `extra`: its models are measured when they are asked for.
     """
 
     unit: str

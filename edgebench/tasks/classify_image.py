@@ -41,6 +41,7 @@ class ImageClassification:
     softmax makes probabilities of, or "probabilities"; in a uint8 output 256 is 1."""
 
     unit = "pixels"
+    extra = image.EXTRA
 
     def __init__(self, card: Card, files: dict[str, Path]) -> None:
         self._names = card.labels

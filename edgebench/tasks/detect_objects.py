@@ -67,6 +67,7 @@ class ObjectDetection:
     """
 
     unit = "pixels"
+    extra = image.EXTRA
 
     def __init__(self, card: Card, files: dict[str, Path]) -> None:
         self._names = card.labels

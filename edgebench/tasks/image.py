@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from edgebench.tasks.base import Lap
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # no others: some of Pillow's readers start programs
+EXTRA = "vision"  # the pip extra that brings Pillow
 MOST_PIXELS = 64_000_000  # 192 MB decoded; a small file can claim far more (a "decompression bomb")
 RESIZES = ("crop", "letterbox", "stretch")
 FILTERS = ("bicubic", "bilinear", "box", "lanczos", "nearest")

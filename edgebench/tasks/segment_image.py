@@ -45,6 +45,7 @@ class ImageSegmentation:
     pixel, (1, H, W, labels) or (1, labels, H, W), or each pixel's label, (1, H, W); the card's first label is the background."""
 
     unit = "pixels"
+    extra = image.EXTRA
 
     def __init__(self, card: Card, files: dict[str, Path]) -> None:
         self._names = card.labels

@@ -191,7 +191,8 @@ def _card(plan: Conversion, labels: tuple[str, ...], written: Sequence[Exported]
         reference=plan.reference if plan.reference in names else next(iter(names), plan.reference), variants=variants, preprocess=plan.preprocess,
         tolerance={one: plan.tolerance.get(one, SAME) for one in precisions},
         made_by={
-            "conversion": plan.name, "weights": plan.weights, "calibrated_on": f"{plan.calibrated_on} pictures of {plan.calibration}",
+            "conversion": plan.name, "weights": plan.weights,
+            **({"calibrated_on": f"{plan.calibrated_on} pictures of {plan.calibration}"} if "int8" in precisions else {}),
             "exported": f"{datetime.now(UTC):%Y-%m-%d}, torch {torch.__version__}",
         },
     )

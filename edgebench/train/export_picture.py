@@ -1,4 +1,5 @@
-"""A net of pictures -> files for every engine, in fp32 or with static int8: weights and activations of convolutions in 8 bits.
+"""A net of pictures -> files for every engine, in fp32, with static int8 (weights and activations of convolutions in 8 bits), or,
+ONNX only, with weights that lie on 256 levels stored as such and all arithmetic in float32 ("uint8").
 
 ONNX and TorchScript files take (1, 3, height, width) float32, TFLite files (1, height, width, 3): each engine's own order, so
 that no transposition is left in the graph. The batch is one: what an app asks about one picture, and engines optimise best.
@@ -26,6 +27,8 @@ from edgebench.train.export_tflite import quiet
 from edgebench.train.export_torchscript import without_debug
 
 INPUT = "picture"
+KNOWN = (*VARIANTS, "onnx/uint8")
+LEVELS = 256
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,8 @@ def export_picture(
     `calibration` are inputs as the module takes them, from which int8 learns the ranges of activations.
     """
     for asked in variants:
-        if asked not in VARIANTS:
-            raise UsageError(f"there is no variant {asked!r} to export to; there are {', '.join(VARIANTS)}.{did_you_mean(asked, VARIANTS)}")
+        if asked not in KNOWN:
+            raise UsageError(f"there is no variant {asked!r} to export to; there are {', '.join(KNOWN)}.{did_you_mean(asked, KNOWN)}")
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for variant in dict.fromkeys(variants):
@@ -68,6 +71,8 @@ def export_picture(
         try:
             with whole(path) as part, torch.no_grad():
                 WRITERS[form](net, part, calibration if precision == "int8" else None)
+                if precision == "uint8":
+                    store_levels(part)
         except ImportError as error:
             raise MissingError(f"export to {form} needs {error.name or error}, which cannot be imported ({error}); install edgebench[export]") from error
         written.append(Exported(form, precision, path, digest_of(path), path.stat().st_size))
@@ -82,6 +87,48 @@ def _onnx(net: PictureNet, path: Path, calibration: Sequence[NDArray[np.float32]
     if calibration is not None:
         _quantize_onnx(full, path, calibration)
         full.unlink()
+
+
+def store_levels(path: Path) -> None:
+    """Rewrite an ONNX file so that each weight of a convolution whose values are levels of one step, `low + n * step` with n from 0 to
+    255, is stored as those n: a quarter of the bytes, and the same numbers. Engines compute them back once, when they open it."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(path))
+    graph = model.graph
+    constants = {one.name: one for one in graph.initializer}
+    before = []
+    for name in dict.fromkeys(node.input[1] for node in graph.node if node.op_type == "Conv"):
+        found = levels(numpy_helper.to_array(constants[name])) if name in constants else None
+        if found is None:
+            continue
+        numbers, step, low = found
+        graph.initializer.remove(constants[name])
+        for suffix, array in (("levels", numbers), ("step", np.float32(step)), ("low", np.float32(low))):
+            graph.initializer.append(numpy_helper.from_array(np.asarray(array), f"{name}.{suffix}"))
+        before += [
+            helper.make_node("Cast", [f"{name}.levels"], [f"{name}.number"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [f"{name}.number", f"{name}.step"], [f"{name}.above"]),
+            helper.make_node("Add", [f"{name}.above", f"{name}.low"], [name]),
+        ]
+    nodes = [*before, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.save(model, str(path))
+
+
+def levels(weight: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float, float] | None:
+    """(numbers, step, low) with weight = low + numbers * step, to float32's own rounding; None for any other weight."""
+    values = np.unique(weight).astype(np.float64)
+    if not 1 < len(values) <= LEVELS:
+        return None
+    span = values[-1] - values[0]
+    steps = round(span / np.diff(values).min())
+    numbers = np.round((weight.astype(np.float64) - values[0]) / (span / steps))
+    if steps >= LEVELS or np.abs(values[0] + numbers * (span / steps) - weight).max() > 1e-6 * np.abs(values).max():
+        return None
+    return numbers.astype(np.uint8), span / steps, float(values[0])
 
 
 def _quantize_onnx(full: Path, path: Path, calibration: Sequence[NDArray[np.float32]]) -> None:

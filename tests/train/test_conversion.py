@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="converting needs torch; install edgebench[export]")
@@ -22,6 +23,7 @@ from edgebench.models.artifact import digest_of  # noqa: E402
 from edgebench.models.card import Variant  # noqa: E402
 from edgebench.tasks.metrics import share  # noqa: E402
 from edgebench.train import conversion  # noqa: E402
+from edgebench.train.export_picture import levels  # noqa: E402
 from edgebench.train.nets_vision import MobileNetV2  # noqa: E402
 
 TINY = """schema = 1
@@ -97,3 +99,20 @@ def test_a_file_of_fp32_that_disagrees_is_refused() -> None:
     conversion.refuse(variant, conversion.Checked(1e-4, 1.0, share("top-1", 1, 2)))
     with pytest.raises(EngineError, match=r"a\.onnx disagrees with the net .* 100\.0% equal answers, probabilities up to 0\.002"):
         conversion.refuse(variant, conversion.Checked(2e-3, 1.0, share("top-1", 1, 2)))
+
+
+@pytest.mark.parametrize("low", [0, 117])
+def test_weights_on_256_levels_are_stored_as_such_and_come_back_as_they_were(low: int) -> None:
+    numbers = np.random.default_rng(0).integers(0, 256, (8, 3, 3, 3))
+    weight = ((numbers - low) * 0.0108).astype(np.float32)
+    found = levels(weight)
+    assert found is not None
+    stored, step, least = found
+    np.testing.assert_allclose(stored * np.float32(step) + np.float32(least), weight, atol=1e-6)
+    assert stored.dtype == np.uint8
+
+
+def test_weights_off_any_such_grid_are_left_alone() -> None:
+    assert levels(np.random.default_rng(0).random((8, 16, 3, 3), np.float32)) is None
+    assert levels(np.array([0.0, 0.1, 0.25001], np.float32)) is None
+    assert levels(np.zeros((2, 2), np.float32)) is None
