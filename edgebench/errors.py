@@ -9,7 +9,8 @@
     ├── UnsupportedError    this engine, format or option does not work here
     │   └── MissingError    a package that would make it work is not installed
     ├── EngineError         an engine refused a model or failed while running it
-    └── WorkerError         a measuring process crashed, hung, or said nothing
+    ├── WorkerError         a measuring process crashed, hung, or said nothing
+    └── DeviceError         a device cannot be reached, or cannot be used as it is
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class EngineError(EdgebenchError):
 
 class WorkerError(EdgebenchError):
     """A measuring process crashed, hung, or said nothing."""
+
+
+class DeviceError(EdgebenchError):
+    """A device cannot be reached, or cannot be used as it is."""
 
 
 @contextmanager

@@ -23,6 +23,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "devices": {
         "local": "edgebench.devices.local:LocalExecutor",
+        "ssh": "edgebench.devices.ssh:SshExecutor",
     },
     "probes": {
         "battery_gauge": "edgebench.bench.meters.battery_gauge:find",

@@ -62,7 +62,7 @@ def counting(card_path: Path, card: Card, variant: Variant) -> tuple[Counting, s
 
     A TorchScript file is a program: its operations are those of the ONNX file of the same precision, else of the fp32 one.
     """
-    counted = _countable(card, variant)
+    counted = countable(card, variant)
     path = card_path.resolve().parent / counted.file
     note = "" if counted == variant else f"work: a {variant.format} file is not counted itself; counted was {counted.name} of the same model"
     if counted.format == "tflite":
@@ -86,7 +86,8 @@ def mean(runs: dict[Feeds, float], count: Counting, source: str) -> tuple[Work, 
     return Work(ops=ops, bytes=size, precision=precisions.most_common(1)[0][0], counted=f"{source}, at {shapes}"), notes
 
 
-def _countable(card: Card, variant: Variant) -> Variant:
+def countable(card: Card, variant: Variant) -> Variant:
+    """The variant whose file is counted in this one's place: itself, where its format can be."""
     if variant.format in ("onnx", "tflite"):
         return variant
     others = [one for one in card.variants if one.format == "onnx"]

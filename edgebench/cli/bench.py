@@ -49,7 +49,7 @@ Exit status:
 @click.option("--meter", type=click.Path(exists=True, dir_okay=False), help="A CSV file that an external power meter writes; see docs/energy.md.")
 @click.option("--roofline", is_flag=True, help="Measure what this machine can do too, and how near each cell comes to it.")
 @click.option("--cool-to", "cool_to_c", type=float, metavar="C", help="Before timing, wait until the hottest sensor is at most so warm.")
-@click.option("--profile", "profile_name", default="host", show_default=True, metavar="NAME", help="The profile of the device that this is.")
+@click.option("--profile", "profile_name", default="host", show_default=True, metavar="NAME", help="The profile of the device to measure on.")
 @click.option("--budget", "budgets", multiple=True, metavar="'P90 <= 50 MS'", help="A limit that each cell must keep; may be given several times.")
 @click.option("--quick", is_flag=True, help="Three processes a cell, each 0.3 s of timing; 256 examples.")
 @click.option("--full", is_flag=True, help="Five processes a cell or more, each 60 s and 1024 calls; every example.")
@@ -70,7 +70,7 @@ def command(
     context: click.Context, /, models: tuple[str, ...], form: str, output: Path | None, data: Path | None, fetch: bool, dry_run: bool, strict: bool,
     resume: bool, budgets: tuple[str, ...], profile_name: str, report: Path | None, **asked: Any,
 ) -> None:
-    """Measure time, memory and accuracy of MODELs in every engine and precision on this machine.
+    """Measure time, memory and accuracy of MODELs in every engine and precision on this machine, or on the device of a profile.
 
     Each cell runs in fresh processes. A cell that is less accurate than its card allows is invalid, however fast it is.
     """

@@ -1,15 +1,26 @@
-"""edgebench devices list | show NAME: the profiles there are, and what one says."""
+"""edgebench devices list | show | check | add: the profiles there are, what one says, what works on its device, and one more.
+
+    edgebench devices add desk-pi --address pi@desk-pi.local --like raspberry-pi-5
+    edgebench devices check desk-pi
+"""
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from edgebench.errors import EdgebenchError
+from edgebench.errors import EdgebenchError, UsageError
+
+if TYPE_CHECKING:
+    from edgebench.devices.base import Executor
+    from edgebench.devices.profile import Profile
 
 
 @click.group()
 def command() -> None:
-    """List the device profiles, or show one."""
+    """List, show, check or add the profiles of devices."""
 
 
 @command.command("list")
@@ -20,22 +31,21 @@ def list_profiles() -> None:
 
     for name, path in catalog.paths("devices").items():
         try:
-            click.echo(f"{name:18} {profiles.read(path).about}")
+            click.echo(f"{name:22} {profiles.read(path).about}")
         except EdgebenchError as error:
-            click.echo(f"{name:18} unreadable: {error}")
+            click.echo(f"{name:22} unreadable: {error}")
 
 
 @command.command()
 @click.argument("name")
 def show(name: str) -> None:
     """What the profile NAME says. For `host`, what is found on this machine."""
-    from edgebench import catalog, plugins
-    from edgebench.devices import profile as profiles
-
-    profile = profiles.read(catalog.find("devices", name))
+    profile = _read(name)
     rows = {key: getattr(profile, key) for key in profile.__struct_fields__ if key not in ("schema", "name", "about", "sources")}
+    if profile.reach == "local":
+        del rows["python"]
     if profile.name == "host":
-        executor = plugins.get("devices", profile.reach)(profile)
+        executor = _executor(profile)
         rows |= executor.facts()
         executor.close()
     click.echo(f"{profile.name}: {profile.about}")
@@ -44,6 +54,82 @@ def show(name: str) -> None:
             click.echo(f"{key.replace('_', ' '):22} {_text(value)}")
     for source in profile.sources:
         click.echo(f"{'source':22} {source}")
+
+
+@command.command()
+@click.argument("name")
+@click.pass_context
+def check(context: click.Context, name: str) -> None:
+    """Reach the device of profile NAME, and say what works there.
+
+    Each engine there is asked about a bundled model. Exit 3 if none works.
+    """
+    from edgebench.cli.doctor import machine, outlined
+
+    profile = _read(name)
+    executor = _executor(profile)
+    try:
+        facts = executor.facts()
+        findings = executor.findings()
+    finally:
+        executor.close()
+    click.echo("\n".join([f"{profile.name}{f' at {profile.address}' if profile.address else ''}", *machine(facts), *outlined(findings)]))
+    engines = {one.name for one in findings if one.group == "works here" and one.state == "ok"} & set(_engines())
+    context.exit(0 if engines else 3)
+
+
+@command.command()
+@click.argument("name")
+@click.option("--address", required=True, metavar="USER@HOST", help="Where ssh finds it; a name from your ssh_config will do.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Default: what ssh_config says, or 22.")
+@click.option("--python", default="python3", show_default=True, help="The interpreter there that has edgebench, e.g. venv/bin/python.")
+@click.option("--ssh-config", type=click.Path(exists=True, dir_okay=False, resolve_path=True), help="A file to read in place of your own ssh_config.")
+@click.option("--like", metavar="NAME", help="Take threads, limits, cool-down and budgets from this profile.")
+@click.option("--reach", default="ssh", show_default=True, help="How it is reached.")
+def add(name: str, like: str | None, **way: Any) -> None:
+    """Ask the device at an address, and keep its profile as NAME.
+
+    What the profile says of its processor and memory is what the device
+    answers; it is written into your own devices folder.
+    """
+    from edgebench import catalog
+    from edgebench.devices import profile as profiles
+
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(f"name is {name!r}; expected letters, digits, '.', '_' and '-', since it names a file")
+    path = catalog.user_folder("devices") / f"{name}.toml"
+    if path.exists():
+        raise UsageError(f"{path} is there already; delete it first, or take another name")
+    profiles.check_address(way["address"])
+    profile = profiles.derived(name, _read(like) if like else None, **way)
+    executor = _executor(profile)
+    try:
+        facts = executor.facts()
+    finally:
+        executor.close()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(profiles.text(profiles.found(profile, facts)))
+    click.echo(f"added {name}; try: edgebench devices check {name}")
+
+
+def _read(name: str) -> Profile:
+    from edgebench import catalog
+    from edgebench.devices import profile as profiles
+
+    return profiles.read(catalog.find("devices", name))
+
+
+def _executor(profile: Profile) -> Executor:
+    from edgebench import plugins
+
+    made: Executor = plugins.get("devices", profile.reach)(profile)
+    return made
+
+
+def _engines() -> list[str]:
+    from edgebench import plugins
+
+    return plugins.names("backends")
 
 
 def _text(value: object) -> str:

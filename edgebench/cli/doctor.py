@@ -68,25 +68,38 @@ def _json(facts: dict[str, Any], now: dict[str, Any], findings: list[Finding], w
 
 
 def _text(facts: dict[str, Any], findings: list[Finding], engines: list[Engine]) -> str:
-    """Three groups; beneath what is not well, what helps, in a line that can be copied."""
-    import shutil
+    from edgebench.units import plain
 
+    works = sum(not one.error for one in engines)
+    states = [one.state for one in findings]
+    warnings = states.count("warn")
+    sums = f"{works} of {len(engines)} engines work here; {warnings} warning{'s' if warnings != 1 else ''}, {states.count('missing')} missing"
+    return "\n".join([*machine(facts), *outlined(findings), "", plain(sums)])
+
+
+def machine(facts: dict[str, Any]) -> list[str]:
+    """Versions, and what the machine is, a line each."""
     from edgebench.units import bytes_text, plain
 
+    known = [facts["board"], facts["cpu"], f"{facts['cores']} cores", bytes_text(facts["memory_bytes"]) if facts["memory_bytes"] else None, facts["os"]]
+    return [plain(f"edgebench {facts['packages']['edgebench']}, Python {facts['python']}"), plain(", ".join(filter(None, known)))]
+
+
+def outlined(findings: list[Finding]) -> list[str]:
+    """The groups; beneath what is not well, what helps, in a line that can be copied."""
+    import shutil
+
+    from edgebench.units import plain
+
     width = max(60, min(120, shutil.get_terminal_size((100, 24)).columns))
-    machine = [facts["board"], facts["cpu"], f"{facts['cores']} cores", bytes_text(facts["memory_bytes"]) if facts["memory_bytes"] else None, facts["os"]]
-    lines = [f"edgebench {facts['packages']['edgebench']}, Python {facts['python']}", ", ".join(filter(None, machine))]
+    lines = []
     names = max(len(one.name) for one in findings) + 2
     for group in dict.fromkeys(one.group for one in findings):
         lines += ["", group.capitalize()]
         for one in findings:
             if one.group == group:
                 lines += _lines(one, names, width)
-    works = sum(not one.error for one in engines)
-    states = [one.state for one in findings]
-    warnings = states.count("warn")
-    lines += ["", f"{works} of {len(engines)} engines work here; {warnings} warning{'s' if warnings != 1 else ''}, {states.count('missing')} missing"]
-    return "\n".join(map(plain, lines))
+    return list(map(plain, lines))
 
 
 def _lines(one: Finding, names: int, width: int) -> list[str]:

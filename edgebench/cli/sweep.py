@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgebench.record import Record
 
 GIBIBYTE = 1 << 30
+MOST_AT_ONCE = 8  # sshd allows ten sessions on a connection unless told otherwise
 FOLDER = Path("results")
 
 
@@ -61,7 +62,7 @@ def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None
         ):
             if before or journal.recalled:
                 click.echo(_recalled(len(before), journal.recalled), err=True)
-            found = [*before, *Sweep(rest, journal, host=host, keep=keep, tell=progress.tell, at_once=_at_once(rest)).run()]
+            found = [*before, *Sweep(rest, journal, host=host, keep=keep, tell=progress.tell, at_once=_at_once(rest, host)).run()]
             places = {spec: place for place, spec in enumerate(plan.cells)}
             return sorted(found, key=lambda record: places.get(record.spec, len(places)))
     except KeyboardInterrupt:
@@ -94,14 +95,11 @@ def status(records: Sequence[Record], strict: bool) -> int:
     return 4 if strict and verdicts & {"noisy", "invalid"} else 0
 
 
-def _at_once(plan: Plan) -> int:
-    """How many untimed passes may run together: as many as there are processors and gibibytes for."""
-    import psutil
-
-    from edgebench.backends.base import usable_cpus
-
+def _at_once(plan: Plan, host: dict[str, Any]) -> int:
+    """How many untimed passes may run together: as many as the device has processors and, in half of its memory, gibibytes for."""
     threads = max((spec.threads for spec in plan.cells), default=1)
-    return int(max(1, min(usable_cpus() // threads, psutil.virtual_memory().available // GIBIBYTE)))
+    memory = min((one for one in (host.get("memory_bytes"), host.get("memory_limit_bytes")) if one), default=0)
+    return int(max(1, min(host.get("usable_cores", 1) // threads, memory // 2 // GIBIBYTE, MOST_AT_ONCE)))
 
 
 def _recalled(records: int, passes: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from edgebench.bench.doctor import Finding
     from edgebench.bench.job import Answer, Job
     from edgebench.devices.profile import Profile
 
@@ -18,10 +19,15 @@ class Executor(Protocol):
         """The device, as `edgebench.bench.host.facts` tells it."""
         ...
 
-    def run(self, job: Job) -> Answer:
-        """What a fresh process on the device answered.
+    def findings(self) -> list[Finding]:
+        """What works on the device and what it senses, as `edgebench doctor` would say there."""
+        ...
 
-        WorkerError for one that crashed, was killed, hung, or said nothing; whatever the process itself raised otherwise.
+    def run(self, job: Job) -> Answer:
+        """What a fresh process on the device answered; the files that the job needs are brought there first.
+
+        WorkerError for one that crashed, was killed, hung, or said nothing; DeviceError where the device cannot be
+        reached; whatever the process itself raised otherwise.
         """
         ...
 

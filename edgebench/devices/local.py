@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 from threading import Lock, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,6 +27,9 @@ from edgebench.bench.job import Answer, Job, raised
 from edgebench.devices.profile import Profile, check_machine
 from edgebench.errors import WorkerError
 from edgebench.units import duration_text
+
+if TYPE_CHECKING:
+    from edgebench.bench.doctor import Finding
 
 KEPT_BYTES = 2048  # of what a child printed
 WORKER = ("-m", "edgebench.bench.worker")
@@ -45,6 +48,14 @@ class LocalExecutor:
 
     def facts(self) -> dict[str, Any]:
         return host.facts()
+
+    def findings(self) -> list[Finding]:
+        from edgebench.bench import doctor, probes, tryout  # a run need not wait for what judges
+
+        return [
+            *doctor.works(tryout.engines(self.run), tryout.models(), [], tryout.folders()),
+            *doctor.sensors(self.facts(), host.now(), tryout.meter(), probes.proportional_bytes()),
+        ]
 
     def run(self, job: Job) -> Answer:
         with tempfile.TemporaryDirectory(prefix="edgebench-") as name:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,6 +15,7 @@ from edgebench import toml
 from edgebench.bench.budgets import Budget
 from edgebench.errors import CardError, UnsupportedError, UsageError
 
+ADDRESS = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9:][A-Za-z0-9._:%-]*")  # never an option: it does not begin with "-"
 SAME = {"arm64": "aarch64", "AMD64": "x86_64"}  # other names of a machine, as macOS and Windows have them
 
 
@@ -23,12 +26,20 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `throttle_temp_c`: where the device changes its behaviour. `cool_to_c` is how warm its hottest sensor may be when timing
     begins; where there is none it cannot be waited for. `budgets` are what its user can bear, as
     `edgebench.bench.budgets` reads them: `["p90 <= 50 ms", "peak <= 200 MB"]`.
+
+    For `reach = "ssh"`: `address` is `user@host`, or a name from ssh_config; `port` is what that says unless it is given
+    here; `python` is the interpreter there that has edgebench, absolute or below the user's folder; `ssh_config` is a file
+    to read in place of the user's own.
     """
 
     schema: int
     name: str
     about: str
     reach: str  # a name in the group "devices": which executor gets there
+    address: str | None = None
+    port: int | None = None
+    python: str = "python3"
+    ssh_config: str | None = None
     threads: tuple[int, ...] = (1,)
     cores: int | None = None
     memory_bytes: tuple[int, ...] = ()  # the sizes it is sold with
@@ -44,7 +55,9 @@ def check_machine(profile: Profile, machine: str) -> None:
     """UnsupportedError where this machine, as `platform.machine()` names it, is not of the profile's kind: its numbers would bear the device's name."""
     wanted = (profile.isa or "").partition(":")[0]
     if wanted and SAME.get(machine, machine) != wanted:
-        raise UnsupportedError(f"profile {profile.name!r} is of a device with {wanted}, and this machine is {machine}; run edgebench on the device itself")
+        do = "run edgebench on the device itself" if profile.reach == "local" else "correct the address or take another profile"
+        which = "this machine" if profile.reach == "local" else f"the one at {profile.address}"
+        raise UnsupportedError(f"profile {profile.name!r} is of a device with {wanted}, and {which} is {machine}; {do}")
 
 
 def read(path: Path) -> Profile:
@@ -59,4 +72,47 @@ def read(path: Path) -> Profile:
             Budget.parse(text)
         except UsageError as error:
             raise CardError(f"{path}: {error}") from error
+    if profile.port is not None and not 0 < profile.port < 65536:
+        raise CardError(f"{path}: port is {profile.port}; expected 1 to 65535")
+    if profile.address is not None:
+        try:
+            check_address(profile.address)
+        except UsageError as error:
+            raise CardError(f"{path}: {error}") from error
+    if not profile.python or not profile.python.isprintable() or profile.python.startswith("-"):
+        raise CardError(f"{path}: python is {profile.python!r}; expected an interpreter's name or path on the device")
     return profile
+
+
+def check_address(address: str) -> None:
+    """UsageError for what ssh might take for an option, or a shell for a command."""
+    if not ADDRESS.fullmatch(address):
+        raise UsageError(f"address is {address!r}; expected user@host, or a name from ssh_config")
+
+
+def derived(name: str, like: Profile | None, **way: Any) -> Profile:
+    """A profile that is reached in another way, `way` being fields of it; of the same kind of device as `like`."""
+    about = like.name if like else "A device"
+    profile = like or Profile(1, name, "", "ssh")
+    return msgspec.structs.replace(profile, name=name, about=f"{about} at {way['address']}.", **way)
+
+
+def found(profile: Profile, facts: dict[str, Any]) -> Profile:
+    """With what the device itself says in place of what is true of its kind."""
+    cores, memory = facts["usable_cores"], facts["memory_bytes"]
+    isa = f"{facts['machine']}: {cores} x {facts['cpu']}" if facts["cpu"] else facts["machine"]
+    threads = tuple(one for one in profile.threads if one <= cores) if profile.threads != (1,) else (1, cores) if cores > 1 else (1,)
+    return msgspec.structs.replace(profile, cores=cores, memory_bytes=(memory,) if memory else (), isa=isa, threads=threads or (1,))
+
+
+def text(profile: Profile) -> str:
+    """The TOML file that `read` reads as this profile; what is as usual is left out."""
+    usual = {one.name: one.default for one in msgspec.structs.fields(Profile)}
+    said = {name: value for name in profile.__struct_fields__ if (value := getattr(profile, name)) != usual[name] and name != "limits"}
+    limits = [f"{name} = {value!r}" for name, value in profile.limits.items()]
+    return "\n".join([*(f"{name} = {_value(value)}" for name, value in said.items()), *(["", "[limits]", *limits] if limits else [])]) + "\n"
+
+
+def _value(value: object) -> str:
+    """A JSON text, number or list is a TOML one."""
+    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

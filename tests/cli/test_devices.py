@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
+from edgebench import catalog
+from edgebench.bench.doctor import Finding
 from edgebench.cli import status
+from edgebench.devices.profile import Profile, check_machine, read
 
 PHONE = 'schema = 1\nname = "phone"\nabout = "a phone"\nreach = "local"\nthreads = [1, 4]\nbudgets = ["p90 <= 5 ms", "peak <= 80 MB"]\n'
 
@@ -25,9 +29,14 @@ def profiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_list_names_each_profile_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["devices", "list"]) == 0
     assert capsys.readouterr().out == (
-        "phone              a phone\n"
-        "host               This machine, as it is. Its facts are read from it at every sweep.\n"
-        "raspberry-pi-5     Raspberry Pi 5 under Debian 12 (Python 3.11) or 13 (Python 3.13), 64 bits. Run edgebench on the board itself.\n"
+        "phone                  a phone\n"
+        "host                   This machine, as it is. Its facts are read from it at every sweep.\n"
+        "laptop-x86-64          Any laptop with an x86-64 processor: on mains, since on battery most lower their clocks. What it has is read from it at "
+        "every sweep.\n"
+        "raspberry-pi-3b-plus   Raspberry Pi 3 Model B+ under a 64-bit Debian 12 or 13.\n"
+        "raspberry-pi-4         Raspberry Pi 4 Model B under a 64-bit Debian 12 or 13.\n"
+        "raspberry-pi-5         Raspberry Pi 5 under Debian 12 (Python 3.11) or 13 (Python 3.13), 64 bits.\n"
+        "raspberry-pi-zero-2-w  Raspberry Pi Zero 2 W under a 64-bit Debian 12 or 13.\n"
     )
 
 
@@ -35,8 +44,8 @@ def test_a_profile_that_cannot_be_read_hides_no_other(profiles: Path, capsys: py
     (profiles / "broken.toml").write_text("schema = ")
     assert status(["devices", "list"]) == 0
     first, second, *_ = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"broken             unreadable: {profiles / 'broken.toml'}")
-    assert second == "phone              a phone"
+    assert first.startswith(f"broken                 unreadable: {profiles / 'broken.toml'}")
+    assert second == "phone                  a phone"
 
 
 def test_show_says_what_the_profile_says_and_nothing_of_this_machine(capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,4 +76,94 @@ def test_show_host_says_what_is_found_here(capsys: pytest.CaptureFixture[str]) -
 
 def test_an_unknown_profile_is_wrong_usage_with_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["devices", "show", "phnoe"]) == 2
-    assert capsys.readouterr().err == "error: there is no device 'phnoe'; there are phone, host, raspberry-pi-5. Did you mean 'phone'?\n"
+    assert capsys.readouterr().err == (
+        "error: there is no device 'phnoe'; there are phone, host, laptop-x86-64, raspberry-pi-3b-plus, raspberry-pi-4, raspberry-pi-5, "
+        "raspberry-pi-zero-2-w. Did you mean 'phone'?\n"
+    )
+
+
+class Far:
+    """In ssh's place: a device that says of itself what this class does."""
+
+    facts_: ClassVar[dict[str, Any]] = {
+        "machine": "aarch64", "board": "A Board", "cpu": "Cortex-A76", "cores": 4, "usable_cores": 4, "memory_bytes": 8 << 30, "os": "Debian 13",
+        "python": "3.13.5", "packages": {"edgebench": "0.1.0"},
+    }
+    works = "ok"
+
+    def __init__(self, profile: Profile) -> None:
+        check_machine(profile, self.facts_["machine"])
+
+    def facts(self) -> dict[str, Any]:
+        return self.facts_
+
+    def findings(self) -> list[Finding]:
+        return [
+            Finding("works here", "onnxruntime", self.works, "1.32.0: opens tinybert-sst2"),  # type: ignore[arg-type]
+            Finding("sensors", "temperature", "missing", "no sensor", "modprobe one"),
+        ]
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def far(monkeypatch: pytest.MonkeyPatch) -> type[Far]:
+    monkeypatch.setattr("edgebench.devices.ssh.SshExecutor", Far)
+    return Far
+
+
+def test_add_writes_what_the_device_says_and_the_rest_from_one_like_it(far: type[Far], profiles: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--address", "pi@desk.local", "--port", "2222", "--python", "venv/bin/python", "--like", "raspberry-pi-5"]
+    assert status(["devices", "add", "desk-pi", *words]) == 0
+    assert capsys.readouterr().out == "added desk-pi; try: edgebench devices check desk-pi\n"
+    found, like = read(profiles / "desk-pi.toml"), read(catalog.shipped_folder("devices") / "raspberry-pi-5.toml")
+    assert (found.name, found.reach, found.address, found.port, found.python) == ("desk-pi", "ssh", "pi@desk.local", 2222, "venv/bin/python")
+    assert (found.isa, found.cores, found.memory_bytes) == ("aarch64: 4 x Cortex-A76", 4, (8 << 30,))
+    assert (found.limits, found.cool_to_c, found.threads, found.sources) == (like.limits, like.cool_to_c, like.threads, like.sources)
+
+
+def test_add_without_one_like_it_takes_one_thread_and_all(far: type[Far], profiles: Path) -> None:
+    assert status(["devices", "add", "desk", "--address", "desk"]) == 0
+    assert read(profiles / "desk.toml").threads == (1, 4)
+
+
+def test_add_replaces_no_profile(far: type[Far], profiles: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["devices", "add", "phone", "--address", "phone"]) == 2
+    assert capsys.readouterr().err == f"error: {profiles / 'phone.toml'} is there already; delete it first, or take another name\n"
+
+
+@pytest.mark.parametrize("name", ["../x", "-x", "a b", ""])
+def test_add_makes_no_file_elsewhere(far: type[Far], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["devices", "add", "--address", "desk", "--", name]) == 2
+    assert "since it names a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["-oProxyCommand=touch x", "a b", "a;b", "pi@", "@b", "a@b@c", "$(x)"])
+def test_add_takes_no_address_that_ssh_or_a_shell_could_read_otherwise(far: type[Far], profiles: Path, address: str) -> None:
+    assert status(["devices", "add", "desk", f"--address={address}"]) == 2
+    assert not (profiles / "desk.toml").exists()
+
+
+def test_add_of_another_kind_of_device_is_refused(far: type[Far], profiles: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["devices", "add", "desk", "--address", "desk", "--like", "laptop-x86-64"]) == 3
+    assert capsys.readouterr().err == (
+        "error: profile 'desk' is of a device with x86_64, and the one at desk is aarch64; correct the address or take another profile\n"
+    )
+
+
+def test_check_says_what_works_there_and_what_it_senses(far: type[Far], capsys: pytest.CaptureFixture[str]) -> None:
+    status(["devices", "add", "desk", "--address", "desk"])
+    capsys.readouterr()
+    assert status(["devices", "check", "desk"]) == 0
+    assert capsys.readouterr().out == (
+        "desk at desk\nedgebench 0.1.0, Python 3.13.5\nA Board, Cortex-A76, 4 cores, 8.59 GB, Debian 13\n\n"
+        "Works here\n  ok       onnxruntime  1.32.0: opens tinybert-sst2\n\n"
+        "Sensors\n  missing  temperature  no sensor\n                        -> modprobe one\n"
+    )
+
+
+def test_check_of_a_device_without_an_engine_is_unsupported(far: type[Far], monkeypatch: pytest.MonkeyPatch) -> None:
+    status(["devices", "add", "desk", "--address", "desk"])
+    monkeypatch.setattr(far, "works", "missing")
+    assert status(["devices", "check", "desk"]) == 3

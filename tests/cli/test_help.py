@@ -26,7 +26,7 @@ Commands:
   compare    Say whether one of two is faster, and what it gives and takes.
   compress   Make a fine-tuned model smaller: prune, factorise, trim.
   convert    Write published weights as files of every engine, with a card.
-  devices    List the device profiles, or show one.
+  devices    List, show, check or add the profiles of devices.
   doctor     Say what works here, what makes times noisy, and what helps.
   export     Write a trained model as files of every engine, with a card.
   models     List, show, verify or add models.
@@ -50,7 +50,7 @@ BENCH = """\
 Usage: edgebench bench [OPTIONS] [MODEL]...
 
   Measure time, memory and accuracy of MODELs in every engine and precision on
-  this machine.
+  this machine, or on the device of a profile.
 
   Each cell runs in fresh processes. A cell that is less accurate than its
   card allows is invalid, however fast it is.
@@ -84,7 +84,7 @@ Options:
                                   how near each cell comes to it.
   --cool-to C                     Before timing, wait until the hottest sensor
                                   is at most so warm.
-  --profile NAME                  The profile of the device that this is.
+  --profile NAME                  The profile of the device to measure on.
                                   [default: host]
   --budget 'P90 <= 50 MS'         A limit that each cell must keep; may be
                                   given several times.
@@ -152,6 +152,53 @@ Options:
     3    a package that the format needs is not installed
 """
 
+DEVICES = """\
+Usage: edgebench devices [OPTIONS] COMMAND [ARGS]...
+
+  List, show, check or add the profiles of devices.
+
+Options:
+  -h, --help  Show this message and exit.
+
+Commands:
+  add    Ask the device at an address, and keep its profile as NAME.
+  check  Reach the device of profile NAME, and say what works there.
+  list   Every profile, one a line.
+  show   What the profile NAME says.
+"""
+
+DEVICES_CHECK = """\
+Usage: edgebench devices check [OPTIONS] NAME
+
+  Reach the device of profile NAME, and say what works there.
+
+  Each engine there is asked about a bundled model. Exit 3 if none works.
+
+Options:
+  -h, --help  Show this message and exit.
+"""
+
+DEVICES_ADD = """\
+Usage: edgebench devices add [OPTIONS] NAME
+
+  Ask the device at an address, and keep its profile as NAME.
+
+  What the profile says of its processor and memory is what the device
+  answers; it is written into your own devices folder.
+
+Options:
+  --address USER@HOST   Where ssh finds it; a name from your ssh_config will
+                        do.  [required]
+  --port INTEGER RANGE  Default: what ssh_config says, or 22.  [1<=x<=65535]
+  --python TEXT         The interpreter there that has edgebench, e.g.
+                        venv/bin/python.  [default: python3]
+  --ssh-config FILE     A file to read in place of your own ssh_config.
+  --like NAME           Take threads, limits, cool-down and budgets from this
+                        profile.
+  --reach TEXT          How it is reached.  [default: ssh]
+  -h, --help            Show this message and exit.
+"""
+
 
 def shown(*arguments: str) -> str:
     """As a terminal of 80 columns shows it, of which click leaves two free."""
@@ -170,7 +217,10 @@ def every_command(command: click.Command = group, path: tuple[str, ...] = ()) ->
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
-    [(["--help"], EDGEBENCH), (["-h"], EDGEBENCH), ([], EDGEBENCH), (["bench", "--help"], BENCH), (["report", "--help"], REPORT)],
+    [
+        (["--help"], EDGEBENCH), (["-h"], EDGEBENCH), ([], EDGEBENCH), (["bench", "--help"], BENCH), (["report", "--help"], REPORT),
+        (["devices", "--help"], DEVICES), (["devices", "check", "--help"], DEVICES_CHECK), (["devices", "add", "--help"], DEVICES_ADD),
+    ],
 )
 def test_the_whole_help(arguments: list[str], text: str) -> None:
     assert shown(*arguments) == text

@@ -8,6 +8,7 @@ import pytest
 
 from edgebench import catalog, plugins
 from edgebench.devices import profile as profiles
+from edgebench.devices.profile import Profile
 from edgebench.errors import CardError, UnsupportedError
 
 LEAST = 'schema = 1\nname = "desk"\nabout = "a desk"\nreach = "local"\n'
@@ -82,3 +83,43 @@ def test_another_machine_may_not(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError) as said:
         profiles.check_machine(profiles.read(written(tmp_path, f'{LEAST}isa = "aarch64: 4 x Cortex-A76"\n')), "x86_64")
     assert str(said.value) == "profile 'desk' is of a device with aarch64, and this machine is x86_64; run edgebench on the device itself"
+
+
+def test_a_profile_is_read_as_it_was_written(tmp_path: Path) -> None:
+    whole = Profile(
+        1, "desk", 'a "desk" \\ with \x7f', "ssh", address="pi@desk.local", port=2222, python="my venv/bin/python", threads=(1, 4), cores=4,
+        memory_bytes=(1 << 33,), isa="aarch64: 4", engines_expected=("tflite",), limits={"throttle_temp_c": 85.0}, cool_to_c=55,
+        budgets=("p90 <= 50 ms",), sources=("itself",),
+    )
+    assert profiles.read(written(tmp_path, profiles.text(whole))) == whole
+
+
+@pytest.mark.parametrize("path", sorted(catalog.shipped_folder("devices").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_shipped_profile_is_written_as_it_reads(path: Path, tmp_path: Path) -> None:
+    assert profiles.read(written(tmp_path, profiles.text(profiles.read(path)))) == profiles.read(path)
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ('address = "-oProxyCommand=x"', "address is '-oProxyCommand=x'; expected user@host, or a name from ssh_config"),
+    ("port = 70000", "port is 70000; expected 1 to 65535"),
+    ('python = "-c"', "python is '-c'; expected an interpreter's name or path on the device"),
+])
+def test_what_ssh_could_take_otherwise_is_no_profile(tmp_path: Path, line: str, said: str) -> None:
+    path = written(tmp_path, f"{LEAST}{line}\n")
+    with pytest.raises(CardError) as found:
+        profiles.read(path)
+    assert str(found.value) == f"{path}: {said}"
+
+
+def test_a_board_begins_cooler_than_its_first_limit() -> None:
+    for path in catalog.shipped_folder("devices").glob("raspberry-pi-*.toml"):
+        found = profiles.read(path)
+        assert found.cool_to_c is not None
+        assert found.cool_to_c < found.limits["soft_throttle_temp_c"] < found.limits["throttle_temp_c"]
+        assert found.sources
+
+
+def test_threads_beyond_the_devices_cores_are_left_out() -> None:
+    facts = {"machine": "aarch64", "cpu": None, "usable_cores": 2, "memory_bytes": None}
+    found = profiles.found(Profile(1, "desk", "", "ssh", threads=(1, 2, 4)), facts)
+    assert (found.threads, found.isa, found.memory_bytes) == ((1, 2), "aarch64", ())
