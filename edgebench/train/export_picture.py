@@ -27,6 +27,7 @@ from edgebench.train.export_tflite import quiet
 from edgebench.train.export_torchscript import without_debug
 
 INPUT = "picture"
+TFLITE_INPUT = "args_0"  # the converter's own name for it
 KNOWN = (*VARIANTS, "onnx/uint8")
 LEVELS = 256
 
@@ -162,11 +163,12 @@ def _tflite(net: PictureNet, path: Path, calibration: Sequence[NDArray[np.float3
 
 def _quantize_tflite(model: bytes, calibration: Sequence[NDArray[np.float32]]) -> bytes:
     """Weights and activations int8; input and output stay float32."""
-    from ai_edge_quantizer import quantizer, recipe
+    from ai_edge_quantizer import qtyping, quantizer, recipe
 
     job = quantizer.Quantizer(bytearray(model), recipe.static_wi8_ai8())
-    name = "args_0"
-    ranges = job.calibrate({"serving_default": [{name: row.transpose(0, 2, 3, 1)} for row in calibration]})
+    for edge in (qtyping.TFLOperationName.INPUT, qtyping.TFLOperationName.OUTPUT):
+        job.update_quantization_recipe(regex=".*", operation_name=edge, algorithm_key="no_quantize")
+    ranges = job.calibrate({"serving_default": [{TFLITE_INPUT: row.transpose(0, 2, 3, 1)} for row in calibration]})
     return bytes(job.quantize(ranges).quantized_model)
 
 

@@ -216,20 +216,31 @@ def _reshape(net: TFLiteNet, operation: Any) -> tuple[nn.Module, list[int]]:
 def _resize(net: TFLiteNet, operation: Any) -> tuple[nn.Module, list[int]]:
     about, source = operation.builtinOptions, int(operation.inputs[0])
     size = tuple(net.shape(int(operation.outputs[0]))[1:3])
+    if not about.alignCorners:
+        raise CardError("a RESIZE_BILINEAR of the TFLite graph does not align corners, which torch has no like of; write it as a torch function first")
     if tuple(net.shape(source)[1:3]) == size:
         return nn.Identity(), [source]
     if net.shape(source)[1:3] == [1, 1]:
         return _Call(lambda x: x.expand(-1, -1, *size)), [source]
-    return _Call(lambda x: functional.interpolate(x, size, mode="bilinear", align_corners=bool(about.alignCorners))), [source]
+    return _Call(lambda x: functional.interpolate(x, size, mode="bilinear", align_corners=True)), [source]
+
+
+def _argmax(net: TFLiteNet, operation: Any) -> tuple[nn.Module, list[int]]:
+    source = int(operation.inputs[0])
+    axis = 1 if len(net.shape(source)) == 4 else -1  # of labels, TFLite's last
+    return _Call(lambda x: x.argmax(dim=axis)), [source]
 
 
 MAKERS: dict[str, Callable[[TFLiteNet, Any], tuple[nn.Module, list[int]]]] = {
     "ADD": _add,
+    "ARG_MAX": _argmax,
     "AVERAGE_POOL_2D": _average,
     "CONCATENATION": _concatenate,
     "CONV_2D": lambda net, operation: net.convolution(operation, depthwise=False),
     "DEPTHWISE_CONV_2D": lambda net, operation: net.convolution(operation, depthwise=True),
     "LOGISTIC": lambda net, operation: (nn.Sigmoid(), [int(operation.inputs[0])]),
+    "QUANTIZE": lambda net, operation: (nn.Identity(), [int(operation.inputs[0])]),
     "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize,
+    "SOFTMAX": lambda net, operation: (nn.Softmax(dim=-1), [int(operation.inputs[0])]),
 }
