@@ -74,14 +74,29 @@ def test_the_importance_of_a_head_is_how_much_its_share_in_the_loss_changes(net:
     assert found == pytest.approx(abs(losses[0] - losses[1]) / 0.02, rel=0.02)
 
 
+def test_the_importance_of_a_neuron_is_the_same_of_the_whole_sentence(net: BertForSequenceClassification, batches: list[Batch]) -> None:
+    """Of all its words together: what it adds at one and takes at another does not count."""
+    row = collate(Examples([batches[0].ids[3][batches[0].mask[3].bool()].tolist()], [int(batches[0].labels[3])]), [0])
+    found = prune.importance(net, [row]).neurons[0]
+    weight = net.bert.encoder.layer[0].output.dense.weight.data
+    for at in range(8):
+        losses, before = [], weight[:, at].clone()
+        for factor in (1.01, 0.99):
+            weight[:, at] = before * factor
+            losses.append(torch.nn.functional.cross_entropy(logits(net, row), row.labels).item())
+        weight[:, at] = before
+        assert found[at].item() == pytest.approx(abs(losses[0] - losses[1]) / 0.02, rel=0.05, abs=1e-4)
+
+
 def test_importance_does_not_cancel_between_examples(net: BertForSequenceClassification, batches: list[Batch]) -> None:
     """The same sentences under either label: gradients of opposite signs, importances that add up."""
     batch = batches[0]
     turned = Batch(batch.rows, batch.ids, batch.mask, 1 - batch.labels)
     both = Batch(torch.cat([batch.rows] * 2), torch.cat([batch.ids] * 2), torch.cat([batch.mask] * 2), torch.cat([batch.labels, turned.labels]))
-    apart = [(one + two) / 2 for one, two in zip(prune.importance(net, [batch]).neurons, prune.importance(net, [turned]).neurons, strict=True)]
-    for together, mean in zip(prune.importance(net, [both]).neurons, apart, strict=True):
-        torch.testing.assert_close(together, mean)
+    one, two, all_ = (prune.importance(net, [some]) for some in (batch, turned, both))
+    for part in ("heads", "neurons"):
+        for first, second, together in zip(*(getattr(measured, part) for measured in (one, two, all_)), strict=True):
+            torch.testing.assert_close(together, (first + second) / 2)
 
 
 def test_half_of_a_net_has_the_computed_size(net: BertForSequenceClassification, batches: list[Batch]) -> None:
