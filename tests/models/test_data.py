@@ -297,3 +297,16 @@ def test_files_of_different_numbers_of_lines_are_refused(empty_home: Path, tmp_p
     words_card(empty_home, 'form = "lines"\n', files + f'[[sets.answers.dev]]\nlocal = "a.fr"\nfile = "a.fr"\n{file_table(b"un" + bytes([10]))}')
     with pytest.raises(CardError, match="has 2 lines, .*has 1"):
         load("other", "dev", folder=tmp_path)
+
+
+@pytest.mark.skipif(HERE is None, reason="EDGEBENCH_DATA names no folder with wnut17/, conllpp/ and multi30k/")
+@pytest.mark.parametrize(("name", "sizes", "first"), [
+    ("wnut17", (3_394, 1_009), ""),
+    ("conllpp", (14_041, 3_250), "0:2:ORG 11:17:MISC 34:41:MISC"),
+    ("multi30k", (29_000, 1_000), "Deux jeunes hommes blancs sont dehors près de buissons."),
+])  # fmt: skip
+def test_sets_of_tagged_words_and_of_lines_are_whole(monkeypatch: pytest.MonkeyPatch, name: str, sizes: tuple[int, int], first: str) -> None:
+    monkeypatch.setenv("EDGEBENCH_DATA", str(HERE))
+    train, dev = (load(name, split, offline=True) for split in ("train", "dev"))
+    assert (len(train), len(dev)) == sizes
+    assert not first or train.references[0] == first

@@ -156,3 +156,25 @@ def test_a_recipe_of_another_task_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(RECIPE.replace('"translation"', '"text-classification"'))
     with pytest.raises(CardError, match="task is 'text-classification'"):
         translate.read(tmp_path / "tiny.toml")
+
+
+@pytest.mark.slow
+def test_thousands_of_captions_are_cut_as_sentencepiece_does_with_the_published_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgebench.errors import FetchError
+    from edgebench.models import data
+    from edgebench.models.weights import fetch_weights
+
+    try:
+        folder, labelled = fetch_weights("opus-mt-en-fr", offline=True), data.load("multi30k", "train", offline=True)
+    except FetchError as error:
+        pytest.skip(f"opus-mt-en-fr or multi30k is not here: {error}")
+    names = pieces.names_of(folder / "vocab.json")
+    numbers = {name: number for number, name in enumerate(names)}
+    texts = [*labelled.texts[:5_000], *ODD]
+    wanted = [[*(numbers.get(piece, numbers["<unk>"]) for piece in cut), 0] for cut in pieces.cut(folder / "source.spm", texts)]
+    found = [one.ids for one in pieces.reader(folder / "source.spm", names).encode_batch_fast(texts)]
+    assert [text for text, a, b in zip(texts, found, wanted, strict=True) if a != b] == []
+    writer = pieces.writer(names)
+    for text, cut in zip(labelled.references[:2_000], pieces.cut(folder / "target.spm", labelled.references[:2_000]), strict=True):
+        if all(piece in numbers for piece in cut):
+            assert writer.decode([numbers[piece] for piece in cut]) == "".join(cut).replace("▁", " ").strip()
