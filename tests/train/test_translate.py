@@ -175,6 +175,6 @@ def test_thousands_of_captions_are_cut_as_sentencepiece_does_with_the_published_
     found = [one.ids for one in pieces.reader(folder / "source.spm", names).encode_batch_fast(texts)]
     assert [text for text, a, b in zip(texts, found, wanted, strict=True) if a != b] == []
     writer = pieces.writer(names)
-    for text, cut in zip(labelled.references[:2_000], pieces.cut(folder / "target.spm", labelled.references[:2_000]), strict=True):
+    for cut in pieces.cut(folder / "target.spm", labelled.references[:2_000]):
         if all(piece in numbers for piece in cut):
             assert writer.decode([numbers[piece] for piece in cut]) == "".join(cut).replace("▁", " ").strip()
