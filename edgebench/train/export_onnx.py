@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -130,7 +131,8 @@ def _quantize_int4(source: Path, path: Path) -> None:
     job = MatMulNBitsQuantizer(
         onnx.load(source), bits=4, block_size=BLOCK, is_symmetric=True, accuracy_level=4, op_types_to_quantize=("MatMul", "Gather"), quant_axes=axes,
     )
-    job.process()
+    with np.errstate(divide="ignore", invalid="ignore"):  # a block of zeros, as of the padding word, is divided by its step of 0 and then set to 0
+        job.process()
     job.model.save_model_to_file(str(path))
 
 

@@ -64,6 +64,13 @@ def test_static_ranges_are_those_of_the_samples(net: BertForSequenceClassificati
     assert errors[0] < errors[1] / 1.2
 
 
+def test_a_word_of_zeros_is_no_warning_and_stays_zeros(tmp_path: Path) -> None:
+    net = random_net()
+    net.bert.embeddings.word_embeddings.weight.data[5] = 0.0
+    one = written(net, tmp_path, "onnx/int4")
+    assert parity(net, one, [(torch.full((1, 6), 5), torch.ones(1, 6, dtype=torch.int64))]).difference <= MOST["int4"]
+
+
 def test_four_bits_take_half_of_eight(tmp_path: Path) -> None:
     net = random_net(vocab=40_000)  # most of the file, as in a real net
     small, large = (written(net, tmp_path / precision, f"onnx/{precision}").size_bytes for precision in ("int4", "int8"))
