@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from edgebench import toml
-from edgebench.bench.budgets import Budget
 from edgebench.errors import CardError, UnsupportedError, UsageError
 
 ADDRESS = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9:][A-Za-z0-9._:%-]*")  # never an option: it does not begin with "-"
@@ -68,6 +67,8 @@ def read(path: Path) -> Profile:
     if not profile.threads or min(profile.threads) < 1:
         raise CardError(f"{path}: threads is {list(profile.threads)}; expected counts of 1 or more")
     for text in profile.budgets:
+        from edgebench.bench.budgets import Budget  # numpy comes with it, which the far end of a line need not wait for
+
         try:
             Budget.parse(text)
         except UsageError as error:

@@ -7,6 +7,8 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import msgspec
 import pytest
 
 import edgebench
+from edgebench.bench import tryout
 from edgebench.devices import far
 from edgebench.devices.far import End, Facts, Item, Lacking, Put, Reply, Request, Session
 
@@ -50,6 +53,11 @@ def item(path: str = "models/ab/bag.onnx", data: bytes = DATA) -> Item:
 def said(reply: Reply) -> str:
     assert reply.failure is not None
     return f"{reply.failure.kind}: {reply.failure.message}"
+
+
+def test_what_waits_on_a_small_device_needs_no_numpy() -> None:
+    code = "import sys, edgebench.devices.far; sys.exit('numpy' in sys.modules or 'psutil' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # answers
@@ -90,6 +98,17 @@ def test_a_session_is_no_path(token: str) -> None:
 def test_facts_are_this_machines() -> None:
     found = asked(Facts()).value
     assert found["packages"]["edgebench"] == edgebench.__version__
+
+
+def test_findings_are_of_the_engines_here_and_the_sensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tryout, "engines", lambda _: iter([tryout.Engine("onnxruntime", "1.32.0", "bag", 10**9)]))
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as source, os.fdopen(writer, "wb"):
+        session = Session(source)
+        found = session.reply(msgspec.json.encode(Request(edgebench.__version__, TOKEN, far.Findings()))).value
+        session.close()
+    assert [one.said for one in found if one.name == "onnxruntime"] == ["1.32.0: opens bag and answers, the first time after 1.00 s"]
+    assert {"temperature", "energy"} <= {one.name for one in found if one.group == "sensors"}
 
 
 # files

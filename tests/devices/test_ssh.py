@@ -19,6 +19,7 @@ from edgebench.bench.job import Answer, Job
 from edgebench.bench.journal import Entry, Journal
 from edgebench.bench.plan import Model, Plan
 from edgebench.bench.run import Sweep
+from edgebench.devices import far
 from edgebench.devices.profile import Profile
 from edgebench.devices.ssh import SshExecutor, command, options
 from edgebench.errors import DeviceError, EdgebenchError, UnsupportedError, UsageError, WorkerError
@@ -88,6 +89,12 @@ def test_the_shell_there_sees_a_hostile_name_as_a_name(tmp_path: Path, name: str
 def test_without_an_address_it_says_how_to_add_a_profile() -> None:
     with pytest.raises(UsageError, match="profile 'pi' has no address, .*: edgebench devices add NAME --address user@host --like pi$"):
         SshExecutor(msgspec.structs.replace(PI, address=None))
+
+
+def test_without_ssh_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UnsupportedError, match="there is no program ssh; install the OpenSSH client"):
+        SshExecutor(PI)
 
 
 # what goes wrong: a program called ssh that says it
@@ -255,6 +262,25 @@ def test_a_sweep_whose_line_is_cut_loses_no_pass_and_measures_none_twice(server:
     assert sorted(entries) == [1, 1, 2, 2]
     assert [(one.outcome, len(one.latency.processes_ns) if one.latency else 0) for one in kept] == [("ok", 2), ("ok", 2)]
     assert len(asked) == 4
+
+
+def test_what_an_old_line_left_running_is_ended_by_the_next(server: Sshd, device: SshExecutor) -> None:
+    said = list[str]()
+
+    def measure() -> None:
+        try:
+            device.run(job("latency", min_time_s=50.0))
+        except WorkerError as error:
+            said.append(str(error))
+
+    device.facts()
+    before = set(server.workers())
+    thread = Thread(target=measure, daemon=True)
+    thread.start()
+    assert ended(lambda: len(set(server.workers()) - before) > 0)
+    assert device._once(far.End(), int, (), 30) == 1
+    thread.join(20)
+    assert said == ["the process was ended because the sweep was; measure again"]
 
 
 def test_a_device_that_is_gone_is_waited_for_once(home: Path, tmp_path: Path) -> None:
