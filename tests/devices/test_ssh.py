@@ -283,6 +283,27 @@ def test_what_an_old_line_left_running_is_ended_by_the_next(server: Sshd, device
     assert said == ["the process was ended because the sweep was; measure again"]
 
 
+def test_when_the_line_is_cut_for_good_the_device_ends_what_runs_and_cleans_up_by_itself(server: Sshd, home: Path) -> None:
+    one, said = SshExecutor(server.profile, pauses_s=()), list[str]()
+
+    def measure() -> None:
+        try:
+            one.run(job("latency", min_time_s=50.0))
+        except DeviceError as error:
+            said.append(str(error))
+
+    one.facts()
+    before = set(server.workers())
+    thread = Thread(target=measure, daemon=True)
+    thread.start()
+    assert ended(lambda: len(set(server.workers()) - before) > 0)
+    server.cut()
+    thread.join(20)
+    assert "the line was cut" in said[0]
+    assert ended(lambda: not server.workers() and not list(server.home.glob("cache/far/sessions/*")))
+    one.close()
+
+
 def test_a_device_that_is_gone_is_waited_for_once(home: Path, tmp_path: Path) -> None:
     with started(tmp_path) as server:
         one = SshExecutor(server.profile, pauses_s=(0.05, 0.05))
