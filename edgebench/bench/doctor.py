@@ -67,7 +67,7 @@ def _halves(error: str) -> tuple[str, str]:
 def _model(one: Model) -> Finding:
     if one.error:
         return Finding("works here", one.name, "warn", *_halves(one.error))
-    return Finding("works here", one.name, "ok", f"bundled, {one.files} files with the right digests")
+    return Finding("works here", one.name, "ok", f"bundled, {one.files} file{'s' if one.files != 1 else ''} with the right digests")
 
 
 def _extra(one: Extra) -> Finding:

@@ -27,6 +27,8 @@ from edgebench.models.fetch import Wanted, fetch
 from edgebench.models.pictures import PictureSet
 from edgebench.models.spans import read_tagged
 
+HELP = "name a folder that holds it (--data or EDGEBENCH_DATA), or download it once with --fetch"
+
 
 class Copy(Wanted, frozen=True, forbid_unknown_fields=True):
     """One file that holds a split. `local` is its path under the user's data folder; `note` is what is odd about it."""
@@ -146,7 +148,7 @@ def load(name: str, split: str, *, folder: Path | None = None, offline: bool = F
             examples = [examples[at] for at in sorted(Random(seed).sample(range(len(examples)), limit))]
         texts, labels = zip(*examples, strict=True)
         return Labelled(texts, labels, card.labels, choice.name, split, source, sha256, choice.licence, "; ".join(filter(None, notes)))
-    raise FetchError(f"{split} of dataset {card.name!r} could not be had: {'; '.join(passed_over)}")
+    raise FetchError(f"{split} of dataset {card.name!r} could not be had: {'; '.join(passed_over)}; {HELP}")
 
 
 def from_file(path: Path, labels: tuple[str, ...], *, split: str = "train") -> Labelled:
@@ -196,7 +198,7 @@ def _pictures(card: Dataset, split: str, path: Path, folder: Path | None, limit:
         paths, answers = (tuple(column[row] for row in rows) for column in (found.paths, found.references))
         note = "; ".join(filter(None, notes))
         return Labelled(paths, answers, card.labels, choice.name, split, found.source, choice.sha256, choice.licence, note)
-    raise FetchError(f"{split} of dataset {card.name!r} could not be had: {'; '.join(passed_over)}")
+    raise FetchError(f"{split} of dataset {card.name!r} could not be had: {'; '.join(passed_over)}; {HELP}")
 
 
 def _data_folder() -> Path | None:

@@ -81,6 +81,7 @@ class _Window:
 class TokenClassification:
     """See `edgebench.tasks.base.Task`. Reads `files.tokenizer` and `preprocess.max_tokens` of the card; its labels are BIO tags."""
 
+    extra = "metrics"  # the pip extra that brings seqeval, which scores
     unit = "tokens"
 
     def __init__(self, card: Card, files: dict[str, Path]) -> None:

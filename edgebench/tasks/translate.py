@@ -62,6 +62,7 @@ class Translate:
     """See `edgebench.tasks.base.Task`. Reads `files.source` and `files.target`, and of `preprocess`: `start` and `end` (token
     numbers), `max_tokens`, `beams`, and the most tokens of a translation, `max_ratio` times its source's and `max_more`."""
 
+    extra = "metrics"  # the pip extra that brings sacrebleu, which scores
     unit = "tokens"
 
     def __init__(self, card: Card, files: dict[str, Path]) -> None:

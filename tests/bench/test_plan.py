@@ -214,3 +214,12 @@ def test_a_scenario_that_does_not_exist_or_does_not_fit_is_one_clear_error() -> 
         scenario("sever")
     with pytest.raises(UsageError, match="a rate and a bound are for the scenario 'server'"):
         scenario("offline", options={"rate_hz": 5.0})
+
+
+def test_what_is_measured_unasked_has_labelled_data_that_a_stranger_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("EDGEBENCH_DATA", raising=False)
+    monkeypatch.setenv("EDGEBENCH_HOME", str(tmp_path))
+    monkeypatch.setenv("EDGEBENCH_CACHE", str(tmp_path))
+    found = plan(Ask())
+    assert "tinybert-sst2" in found.models
+    assert all(len(one.labelled) for one in found.models.values())
