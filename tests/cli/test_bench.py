@@ -251,7 +251,7 @@ def test_dry_run_says_what_would_be_measured_and_measures_nothing(capsys: pytest
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["trioo"], "there is no model 'trioo'; there are trio, tinybert-sst2. Did you mean 'trio'?"),
+        (["trioo"], "tinybert-wnut17. Did you mean 'trio'?"),
         (["trio", "-b", "onxruntime"], "there is no backend 'onxruntime'; there are fake, onnxruntime, tflite, torchscript. Did you mean 'onnxruntime'?"),
         (["trio", "-p", "int9"], "there is no precision 'int9' in trio; there are fp32, int4, int8. Did you mean 'int8'?"),
         (["trio", "--format", "josn"], "there is no report 'josn'; there are csv, html, json, md, parquet, pytest-benchmark, table. Did you mean 'json'?"),
