@@ -136,7 +136,23 @@ def footnotes(records: Sequence[Record]) -> list[str]:
             lines.append(f"records of {devices} devices: each has its own fastest, and no cell is compared with one of another device")
         if not fastest(records):
             lines.append("no cell is valid, so none is called the fastest")
-    return lines + [f"note: {note}" for note in dict.fromkeys(note for record in records for note in record.notes)]
+    return lines + _notes(records)
+
+
+def _notes(records: Sequence[Record]) -> list[str]:
+    """Each once: what not every measured cell has names the cells that do, by the columns in which they differ."""
+    measured = [record for record in records if record.outcome == "ok"]
+    lines = []
+    for note in dict.fromkeys(note for record in records for note in record.notes):
+        its = [record for record in records if note in record.notes]
+        everywhere = len(its) == len(records) or its == measured
+        lines.append(f"note: {note}" if everywhere else f"note on {', '.join(dict.fromkeys(map(_short, its)))}: {note}")
+    return lines
+
+
+def _short(record: Record) -> str:
+    """The cell without its model, which a title or a column has said."""
+    return record.spec.name.removeprefix(record.spec.model).strip()
 
 
 def _race(record: Record) -> tuple[object, ...]:

@@ -129,3 +129,8 @@ def test_cells_of_two_devices_are_not_ranked_against_each_other_and_that_is_said
     assert "records of 2 devices: each has its own fastest, and no cell is compared with one of another device" in footnotes(records)
     assert not [line for line in footnotes(records) if "no detectable" in line]
     assert "device" not in {one.name for one in columns(records[1:])}
+
+
+def test_a_note_on_some_cells_names_them_and_one_on_all_does_not(make: Callable[..., Record]) -> None:
+    records = [make("x", "int8", 1, notes=["a set", "hot"]), make("y", "int8", 1, notes=["a set"]), make("z", "int8", 1, notes=["a set", "hot"])]
+    assert [line for line in footnotes(records) if line.startswith("note")] == ["note: a set", "note on x int8 1 thread, z int8 1 thread: hot"]

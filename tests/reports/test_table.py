@@ -32,7 +32,7 @@ median and p90: whole calls, input to answer; 60 to 100 calls in 2 fresh process
 first answer: from before the process starts, files in the cache
 ±: how far the 95 % interval reaches, the median's over the processes, accuracy's over the examples
 tiny torchscript fp32 1 thread has a lower median than the fastest valid cell, but is noisy; measure again to know
-note: sst2: 872 of 67349 examples
+note on onnxruntime int8 1 thread: sst2: 872 of 67349 examples
 """
 
 NARROW = """\
@@ -60,7 +60,7 @@ first answer: from before the process starts, files in the cache
   accuracy's over the examples
 tiny torchscript fp32 1 thread has a lower median than the fastest valid cell,
   but is noisy; measure again to know
-note: sst2: 872 of 67349 examples
+note on onnxruntime int8 1 thread: sst2: 872 of 67349 examples
 not shown for lack of room: p90, parity, size, first answer; --format md shows
   all
 """
