@@ -43,8 +43,8 @@ def plots(records: Sequence[Record]) -> list[Plot]:
 
 
 def _median(record: Record) -> float:
-    time = timing(record)
-    return time.median if time else math.inf
+    middle = interval(record)
+    return middle.value if middle else math.inf
 
 
 def _draw(records: list[Record], colour: dict[str, str], width: float) -> Figure:
@@ -77,7 +77,7 @@ def _row(axes: Axes, place: int, record: Record, samples: list[float], end: floa
     assert time is not None
     assert middle is not None
     size = time.median / stats.percentile(samples, 0.5)
-    axes.vlines(time.median / size, foot - peak, foot, color=INK, linewidth=1.4, gid="median")
+    axes.vlines(middle.value / size, foot - peak, foot, color=INK, linewidth=1.4, gid="median")
     axes.plot([middle.low / size, middle.high / size], [foot + 0.08] * 2, color=INK, linewidth=2.2, solid_capstyle="butt", gid="interval")
     if time.p90 is not None and time.p90 / size <= end:
         axes.plot(time.p90 / size, foot + 0.1, marker="^", color=MUTED, markeredgecolor=PAPER, markersize=5, linestyle="none", gid="p90")
