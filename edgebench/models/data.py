@@ -41,8 +41,9 @@ class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Labelled texts under a name of their own, one file for each split.
 
     `form` is "table" (.tsv or .csv, columns `text` and `label`), "words" (a word and its tag a line, `text` and `label` number
-    the columns from 0) or "lines" (one text a line; line n of the split's file in `answers` is what line n should be answered
-    with). `rows` names a file of row numbers (`3 7-9`, from 0 after the header): only those rows of a table are used.
+    the columns from 0), "labelled" (a label, a blank and a text a line) or "lines" (one text a line; line n of the split's file in `answers` is what line n should be answered
+    with). `rows` names a file of row numbers (`3 7-9`, from 0 after the header): only those rows of a table are used. `encoding` is of the
+    "labelled" form; the others are UTF-8.
     """
 
     name: str
@@ -52,7 +53,8 @@ class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     splits: dict[str, tuple[Copy, ...]]
     text: str = ""
     label: str = ""
-    form: Literal["table", "words", "lines"] = "table"
+    form: Literal["table", "words", "labelled", "lines"] = "table"
+    encoding: str = "utf-8"
     answers: dict[str, tuple[Copy, ...]] = {}
     rows: File | None = None
     note: str = ""
@@ -260,12 +262,12 @@ def _paired(texts: Path, answers: Path) -> list[tuple[str, int | str]]:
     return list(zip(mine, theirs, strict=True))
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, encoding: str = "utf-8") -> list[str]:
     data = path.read_bytes()
     try:
-        return [line.strip() for line in (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8").split("\n")[:-1]]
+        return [line.strip() for line in (gzip.decompress(data) if path.suffix == ".gz" else data).decode(encoding).split("\n")[:-1]]
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise CardError(f"{path} cannot be read: {error}; expected lines of UTF-8, in a .gz compressed") from error
+        raise CardError(f"{path} cannot be read: {error}; expected lines of {encoding}, in a .gz compressed") from error
 
 
 def _examples(path: Path, choice: Set, labels: tuple[str, ...], rows: frozenset[int] | None) -> Iterator[tuple[str, int | str]]:
@@ -275,6 +277,14 @@ def _examples(path: Path, choice: Set, labels: tuple[str, ...], rows: frozenset[
             yield from read_tagged(path, int(choice.text), int(choice.label))
         except ValueError as error:
             raise CardError(f"{path}: {error}; expected a word in column {choice.text} and its tag in column {choice.label}") from error
+        return
+    if choice.form == "labelled":
+        try:
+            for line in _lines(path, choice.encoding):
+                written, _, text = line.partition(" ")
+                yield text.strip(), _label(written, labels)
+        except ValueError as error:
+            raise CardError(f"{path}: {error}; expected a label ({', '.join(labels)} or their numbers), a blank and a text in each line") from error
         return
     with path.open(encoding="utf-8", newline="") as file:
         table = csv.DictReader(file) if path.suffix == ".csv" else csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
