@@ -41,9 +41,9 @@ class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Labelled texts under a name of their own, one file for each split.
 
     `form` is "table" (.tsv or .csv, columns `text` and `label`), "words" (a word and its tag a line, `text` and `label` number
-    the columns from 0), "labelled" (a label, a blank and a text a line) or "lines" (one text a line; line n of the split's file in `answers` is what line n should be answered
-    with). `rows` names a file of row numbers (`3 7-9`, from 0 after the header): only those rows of a table are used. `encoding` is of the
-    "labelled" form; the others are UTF-8.
+    the columns from 0), "labelled" (a label, a blank and a text a line, in `encoding`; all else is UTF-8) or "lines" (one text a
+    line; line n of the split's file in `answers` is what line n should be answered with). `rows` names a file of row numbers
+    (`3 7-9`, from 0 after the header): only those rows of a table are used.
     """
 
     name: str

@@ -310,3 +310,22 @@ def test_sets_of_tagged_words_and_of_lines_are_whole(monkeypatch: pytest.MonkeyP
     train, dev = (load(name, split, offline=True) for split in ("train", "dev"))
     assert (len(train), len(dev)) == sizes
     assert not first or train.references[0] == first
+
+
+def test_a_line_of_a_label_a_blank_and_a_text_is_read_in_its_own_encoding(empty_home: Path, tmp_path: Path) -> None:
+    folder, data = empty_home / "models" / "datasets", "1 What is a sister\xf0city ?\nplace Where  is it ?\n".encode("latin-1")
+    folder.mkdir(parents=True)
+    (folder / "asked.txt").write_bytes(data)
+    (folder / "asked.toml").write_text(
+        'schema = 1\nname = "asked"\ntask = "text-classification"\nabout = ""\nlabels = ["place", "thing"]\n[[sets]]\nname = "asked"\nabout = ""\n'
+        f'licence = ""\nsource = ""\nform = "labelled"\nencoding = "latin-1"\n[[sets.splits.dev]]\nfile = "asked.txt"\n{file_table(data)}'
+    )
+    found = load("asked", "dev")
+    assert (found.texts, found.labels) == (("What is a sister\xf0city ?", "Where  is it ?"), (1, 0))
+
+
+@needs_data
+def test_trec_has_its_questions() -> None:
+    training, dev = (load("trec", split, folder=Path(str(HERE))) for split in ("train", "dev"))
+    assert (len(training), len(dev)) == (5_452, 500)
+    assert (dev.texts[1], dev.references[1]) == ("What county is Modesto , California in ?", "location")
