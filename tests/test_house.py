@@ -20,12 +20,13 @@ MODULES = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).remo
 # A part imports from lower rungs and from itself, never from its own rung's neighbours. "" is edgebench/__init__.py.
 LADDER = (
     {"errors", "lines", "units"},
-    {"", "toml", "record", "catalog", "plugins"},
+    {"", "toml", "record", "change", "catalog", "plugins"},
     {"models"},
     {"backends", "tasks"},
     {"pipeline"},
     {"bench"},
     {"reports", "train", "devices"},
+    {"study"},
     {"cli", "pytest_plugin"},
     {"__main__"},
 )

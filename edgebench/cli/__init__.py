@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "recommend": ("edgebench.cli.recommend", "Say which measured cell to take within limits, and why."),
     "report": ("edgebench.cli.report", "Show records as a table, a page, plots, or a file of numbers."),
     "roofline": ("edgebench.cli.roofline", "Measure this machine's roofs, and place a model under them."),
+    "study": ("edgebench.cli.study", "Compare models, methods and engines in one report."),
     "train": ("edgebench.cli.train", "Run a recipe: distil a small model."),
 }
 

@@ -34,6 +34,7 @@ Commands:
   recommend  Say which measured cell to take within limits, and why.
   report     Show records as a table, a page, plots, or a file of numbers.
   roofline   Measure this machine's roofs, and place a model under them.
+  study      Compare models, methods and engines in one report.
   train      Run a recipe: distil a small model.
 
   Exit status:
@@ -44,6 +45,44 @@ Commands:
     4    with --strict: a result is noisy or invalid
     5    a budget is broken
     130  interrupted
+"""
+
+STUDY = """\
+Usage: edgebench study [OPTIONS] [STUDY]
+
+  Measure a STUDY's models in every engine and write one report: index.html,
+  report.md and its figures.
+
+  STUDY is the name of a bundled study or a TOML file of your own. Started
+  again on the same --into, it goes on: only what is missing is measured.
+  Models that are not here are rows that say so; --train makes them.
+
+Options:
+  --into DIRECTORY   Folder for records and report.  [default: study]
+  --only TABLE       Measure and tell only these tables.
+  --quick            Three processes a cell, each 0.3 s of timing; 256
+                     examples.
+  --train            Make the models that are not here, too: says first how
+                     long it takes.
+  --no-measure       Measure nothing: write the report of what is known.
+  --records FILE     Lines from elsewhere to take in: records, a training
+                     log's, a sensitivity's.
+  -b, --backend A,B  Engines to measure in. Default: all that are installed.
+  --profile NAME     The profile of the device to measure on.  [default: host]
+  --data DIRECTORY   Look for labelled data in this folder first.
+  --fetch            Download labelled sets and weights that are not here.
+  --seed INTEGER     Draws inputs, examples and the order of cells.  [default:
+                     0]
+  --dry-run          Say what would be made and measured, and about how long
+                     it takes, and stop.
+  -h, --help         Show this message and exit.
+
+  Exit status:
+    0    the report is written
+    1    a cell or a training failed; the report says which
+    2    wrong usage
+    3    a package that the report needs is not installed
+    130  interrupted; what was measured is kept, the same command goes on
 """
 
 BENCH = """\
@@ -219,7 +258,8 @@ def every_command(command: click.Command = group, path: tuple[str, ...] = ()) ->
     ("arguments", "text"),
     [
         (["--help"], EDGEBENCH), (["-h"], EDGEBENCH), ([], EDGEBENCH), (["bench", "--help"], BENCH), (["report", "--help"], REPORT),
-        (["devices", "--help"], DEVICES), (["devices", "check", "--help"], DEVICES_CHECK), (["devices", "add", "--help"], DEVICES_ADD),
+        (["study", "--help"], STUDY), (["devices", "--help"], DEVICES), (["devices", "check", "--help"], DEVICES_CHECK),
+        (["devices", "add", "--help"], DEVICES_ADD),
     ],
 )
 def test_the_whole_help(arguments: list[str], text: str) -> None:
@@ -252,7 +292,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["bnech"],
             "error: there is no command 'bnech'; there are bench, compare, compress, convert, devices, doctor, export, models, predict, recommend, report, "
-            "roofline, train. Did you mean 'bench'?",
+            "roofline, study, train. Did you mean 'bench'?",
         ),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
         (["predict"], "MODEL"),
