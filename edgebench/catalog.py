@@ -53,8 +53,17 @@ def paths(kind: str) -> dict[str, Path]:
     return found
 
 
+def split(model: str) -> tuple[str, str | None]:
+    """A model's name or path, and the operating point that may stand behind it: "elastic-sst2@0.5x0.5"."""
+    name, at, point = model.rpartition("@")
+    if not at or "/" in point or model.endswith(".toml") or ("/" in name and not name.endswith(".toml")):
+        return model, None
+    return name, point
+
+
 def find(kind: str, name: str) -> Path:
-    """The file called `name`, or the file at that path; UsageError with the names there are."""
+    """The file called `name`, or the file at that path, an operating point behind it left out; UsageError with the names there are."""
+    name, _ = split(name)
     if name.endswith(".toml"):
         path = Path(name)
         if path.is_file():

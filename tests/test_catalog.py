@@ -54,3 +54,18 @@ def test_an_unknown_name_gets_the_known_ones_and_the_nearest(own_home: Path) -> 
     (own_home / "models" / "mine.toml").touch()
     with pytest.raises(UsageError, match=r"there is no model 'nine'; there are .*mine.* Did you mean 'mine'\?"):
         catalog.find("models", "nine")
+
+
+@pytest.mark.parametrize(
+    ("model", "parts"),
+    [("elastic-sst2@0.5x0.5", ("elastic-sst2", "0.5x0.5")), ("elastic-sst2", ("elastic-sst2", None)), ("a@b/m.toml", ("a@b/m.toml", None)),
+     ("a@b/m.toml@whole", ("a@b/m.toml", "whole")), ("x@y.toml", ("x@y.toml", None)), ("a@b/m", ("a@b/m", None))],
+)  # fmt: skip
+def test_an_operating_point_stands_behind_the_models_name(model: str, parts: tuple[str, str | None]) -> None:
+    assert catalog.split(model) == parts
+
+
+def test_a_card_is_found_by_its_name_with_a_point(own_home: Path) -> None:
+    mine = own_home / "models" / "mine.toml"
+    mine.touch()
+    assert catalog.find("models", "mine@0.5x0.5") == catalog.find("models", f"{mine}@0.5x0.5") == mine

@@ -47,7 +47,8 @@ FULL = Effort(processes=5, max_processes=10, min_runs=1024, min_time_s=60.0, war
 
 @dataclass(frozen=True)
 class Ask:
-    """Empty tuples: all there are, or the natural ones. `options` are further fields of every cell's Spec."""
+    """Empty tuples: all there are, or the natural ones. `points` are those of models of several speeds, "all" every one; `options` are further
+    fields of every cell's Spec."""
 
     models: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class Ask:
     effort: Effort = USUAL
     seed: int = 0
     allow_code: bool = False
+    points: tuple[str, ...] = ()
     timeout_s: float = 300.0
     profile: str = "host"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class Plan:
 
 def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True) -> Plan:
     """Every combination, in the order asked. `folder` is looked through for labelled data first."""
-    names = ask.models or tuple(_bundled())
+    names = tuple(one for name in ask.models or tuple(_bundled()) for one in _at_points(name, ask.points))
     paths = {name: catalog.find("models", name) for name in names}
     found = {name: cards.read(path) for name, path in paths.items()}
     _check_precisions(ask.precisions, list(found.values()))
@@ -106,6 +108,21 @@ def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True) -> Plan:
                 else:
                     rows.append(one)
     return Plan(cells, rows, models, ask.seed)
+
+
+def _at_points(name: str, points: tuple[str, ...]) -> list[str]:
+    """The model at each of its operating points that is asked for; as it is where none is, where it has none, or where it names one itself."""
+    model, named = catalog.split(name)
+    card = cards.read(catalog.find("models", model))
+    known = list(dict.fromkeys(point.name for variant in card.variants for point in variant.points))
+    if named is not None and named not in known:
+        raise UsageError(f"{card.name} has no operating point {named!r}; it has {', '.join(known) or 'one speed'}.{did_you_mean(named, known)}")
+    if named is not None or not points or not known:
+        return [name]
+    unknown = [one for one in points if one != "all" and one not in known]
+    if unknown:
+        raise UsageError(f"{card.name} has no operating point {unknown[0]!r}; it has {', '.join(known)}.{did_you_mean(unknown[0], known)}")
+    return [f"{model}@{one}" for one in (known if "all" in points else points)]
 
 
 def refused(spec: Spec, reason: str) -> Record:

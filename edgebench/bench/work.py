@@ -87,7 +87,9 @@ def mean(runs: dict[Feeds, float], count: Counting, source: str) -> tuple[Work, 
 
 
 def countable(card: Card, variant: Variant) -> Variant:
-    """The variant whose file is counted in this one's place: itself, where its format can be."""
+    """The variant whose file is counted in this one's place: itself, where its format can be; UnsupportedError where no file says what runs."""
+    if any(one.entropy is not None or one.patience is not None for one in variant.points):
+        raise UnsupportedError(f"how much of {card.name} runs is decided by each input, so that its file does not say it")
     if variant.format in ("onnx", "tflite"):
         return variant
     others = [one for one in card.variants if one.format == "onnx"]

@@ -38,6 +38,7 @@ Exit status:
 @click.option("-p", "--precision", "precisions", type=Names(), default=(), help="Precisions to try. Default: all the model has.")
 @click.option("-t", "--threads", type=Counts(), default=(), help="Threads within one call. Default: the device profile's, 1.")
 @click.option("-l", "--length", "lengths", type=Counts(), default=(), metavar="32,128", help="Cut or join real inputs to so many tokens. Default: as they are.")
+@click.option("--points", type=Names(), default=(), metavar="all|NAMES", help="Speeds of a model that has several. Default: its first.")
 @click.option("-s", "--scenario", "scenarios", type=Names(), default=("single-stream",),
               help="How queries come: see docs/scenarios.md. Default: single-stream.")
 @click.option("--batch", type=click.IntRange(min=1), help="Inputs in one query: multi-stream (8), offline (512).")

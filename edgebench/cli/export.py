@@ -35,12 +35,16 @@ def command(run: str, into: Path, variants: str | None, data: Path | None, offli
     """
     logging.disable(logging.WARNING)  # torchao, which a converter brings, warns of parts of itself that are not for this machine
     try:
+        from edgebench.train import checkpoint, export_dynamic
         from edgebench.train.bundle import bundle, read_run
+        from edgebench.train.data import hold_out, tokenised
         from edgebench.train.export import VARIANTS
     except ImportError as error:
         raise MissingError(f"export needs {error.name}, which is not installed; install edgebench[export]") from error
     finally:
         logging.disable(logging.NOTSET)
+    from edgebench import catalog
+    from edgebench.models import card as cards
     from edgebench.models.data import load
     from edgebench.models.weights import fetch_weights
 
@@ -52,6 +56,16 @@ def command(run: str, into: Path, variants: str | None, data: Path | None, offli
             labelled = load(made.dataset, "dev", folder=data, offline=offline)
             card = export_translator.write(made, into, labelled, variants=asked or export_translator.VARIANTS, tell=click.echo)
             click.echo(f"{card} is written; try: edgebench predict {card} 'Two dogs are playing.'")
+        return
+    if plan := export_dynamic.finished(Path(run)):
+        start = catalog.find("models", plan.start)
+        source = checkpoint.read_card(cards.read(start), start)
+        training, dev = (load(plan.dataset, split, folder=data, offline=offline) for split in ("train", "dev"))
+        examples = tokenised(training, source.tokenizer, source.max_tokens)
+        finished_run = export_dynamic.read_run(Path(run), source, examples)
+        held_out = hold_out(examples, plan.held_out, plan.seed)[1]
+        card = export_dynamic.write(finished_run, into, dev, held_out, variants=asked or (), tell=click.echo)
+        click.echo(f"{card} is written; try: edgebench bench {card} --points all")
         return
     finished = read_run(Path(run))
     labelled = load(finished.recipe.dataset, "dev", folder=data, offline=offline)

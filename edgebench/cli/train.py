@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from edgebench.models.data import Labelled
     from edgebench.train.data import Examples
+    from edgebench.train.dynamic import Recipe as DynamicRecipe
     from edgebench.train.recipe import Progress, Recipe
     from edgebench.train.translate import Recipe as TranslationRecipe
 
@@ -55,8 +56,12 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     console = Console()
     if threads:
         torch.set_num_threads(threads)
-    if toml.read(path, dict[str, Any]).get("task") == "translation":
+    said = toml.read(path, dict[str, Any])
+    if said.get("task") == "translation":
         _translator(console, translate.read(path), out, data, offline)
+        return
+    if "method" in said:
+        _dynamic(path, out, data, offline)
         return
     plan = recipes.read(path)
     folder = out or Path("runs") / plan.name
@@ -134,6 +139,31 @@ def _translator(console: Console, plan: TranslationRecipe, out: Path | None, dat
     click.echo(f"{folder / 'student.pt'} and {folder / 'result.json'} are written")
 
 
+def _dynamic(path: Path, out: Path | None, data: Path | None, offline: bool) -> None:
+    """A net of many speeds, out of one of ours."""
+    from edgebench import catalog
+    from edgebench.models import card as cards
+    from edgebench.models.data import load
+    from edgebench.train import checkpoint, dynamic
+    from edgebench.train.data import fingerprint, tokenised
+
+    plan = dynamic.read(path)
+    folder = out or Path("runs") / plan.name
+    at = catalog.find("models", plan.start)
+    source = checkpoint.read_card(cards.read(at), at)
+    training, dev = (load(plan.dataset, split, folder=data, offline=offline) for split in ("train", "dev"))
+    examples, reported = (tokenised(one, source.tokenizer, source.max_tokens) for one in (training, dev))
+    if done := _claim(folder, plan, fingerprint(examples)):
+        click.echo(f"going on in {folder}, which holds {', '.join(done)}")
+    try:
+        result = dynamic.run(plan, source, examples, reported, folder, _print_lines)
+    except FloatingPointError as error:
+        raise EngineError(str(error)) from error
+    for name, row in {source.origin.partition(",")[0]: result["start"], **result["points"]}.items():
+        click.echo(f"{name}: {_score(row, 'held_out', plan.held_out)} held out, {_score(row, 'dev', len(dev))} of {dev.name} dev, n = {len(dev):,}")
+    click.echo(f"{folder / 'net.pt'} and {folder / 'result.json'} are written")
+
+
 def find(recipe: str) -> Path:
     """The bundled recipe of that name, or the file at that path."""
     if recipe.endswith(".toml"):
@@ -158,7 +188,7 @@ def _need(*modules: str) -> None:
             raise MissingError(f"training needs {module}, which is not installed; install edgebench[train]") from error
 
 
-def _claim(folder: Path, plan: Recipe | TranslationRecipe, sha256: str) -> list[str]:
+def _claim(folder: Path, plan: Recipe | TranslationRecipe | DynamicRecipe, sha256: str) -> list[str]:
     """Note in `folder` what it is trained by and on; the checkpoints of an earlier run of just that."""
     import msgspec
 

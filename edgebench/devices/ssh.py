@@ -116,7 +116,8 @@ class SshExecutor:
             self._send({one: item for one, item in wanted.items() if str(one) not in self._there})
             new = [one for one in pictures if one not in self._there]
             self._send({Path(one): _picture(Path(one)) for one in new})
-            model = self._there[str(path)]
+            _, point = catalog.split(job.spec.model)
+            model = self._there[str(path)] + (f"@{point}" if point else "")
             examples = [self._there[one] for one in pictures] or job.examples
         # the program of a model that is bundled here was trusted here, and its bytes are checked there
         bundled = path.resolve().parent == catalog.shipped_folder("models").resolve()

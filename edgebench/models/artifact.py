@@ -16,17 +16,22 @@ from edgebench.models.card import Card, File, Variant
 
 @dataclass(frozen=True)
 class Artifact:
-    """A variant that lies verified at `path`, its further graphs at `parts`; `card` is its card's name."""
+    """A variant that lies verified at `path`, its further graphs at `parts`, those of its operating points at `points`; `card` is its card's name."""
 
     path: Path
     variant: Variant
     card: str
     parts: dict[str, Path] = field(default_factory=dict)
+    points: dict[str, Path] = field(default_factory=dict)
 
 
 def artifact(card_path: Path, card: Card, variant: Variant) -> Artifact:
     """The variant's files beside the card, their bytes checked."""
-    return Artifact(beside(card_path, variant), variant, card.name, {name: beside(card_path, file) for name, file in variant.parts.items()})
+    for file in variant.shared:
+        beside(card_path, file)
+    parts = {name: beside(card_path, file) for name, file in variant.parts.items()}
+    points = {one.name: beside(card_path, one.graph or variant) for one in variant.points}
+    return Artifact(beside(card_path, variant), variant, card.name, parts, points)
 
 
 def files(card_path: Path, card: Card) -> dict[str, Path]:

@@ -34,15 +34,36 @@ class Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     high: float
 
 
+class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An operating point of a variant that has several speeds: how to run it, and what it scored there.
+
+    Of an elastic net `width` and `depth` are the shares of its heads and neurons, and of its layers, that are used; `graph` is the
+    file of such a point, none of the whole net, which is the variant's own. Of a net with early exits `entropy` (nats) or `patience`
+    (equal answers) says when an input leaves; a point with neither is the whole net.
+    """
+
+    name: str
+    width: float = 1.0
+    depth: float = 1.0
+    graph: File | None = None
+    entropy: float | None = None
+    patience: int | None = None
+    accuracy: Score | None = None
+
+
 class Variant(File, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One form of a model: its format, its precision, and what it scored when it was made.
 
     A model of several graphs has the first in `file` and the others in `parts`, under the names that its task knows them by.
+    `points` are the speeds of one that has several, the first the one that is taken if nobody says otherwise; `shared` are files
+    that its graphs themselves read, as ONNX's external data.
     """
 
     format: str
     precision: str
     parts: dict[str, File] = {}
+    points: tuple[Point, ...] = ()
+    shared: tuple[File, ...] = ()
     accuracy: Score | None = None
 
     @property
@@ -52,7 +73,21 @@ class Variant(File, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def files(self) -> tuple[File, ...]:
         """Every file of it, the first graph's first."""
-        return (self, *self.parts.values())
+        return (self, *self.parts.values(), *(one.graph for one in self.points if one.graph), *self.shared)
+
+    def at(self, point: Point) -> Variant:
+        """The variant as it is at one of its points: with the files that this one needs, its accuracy, and no other speed."""
+        graph = msgspec.structs.asdict(point.graph) if point.graph else {}
+        return msgspec.structs.replace(self, points=(msgspec.structs.replace(point, graph=None),), accuracy=point.accuracy, **graph)
+
+    def point(self, name: str) -> Point:
+        """The operating point of that name, or UsageError with those there are."""
+        for one in self.points:
+            if one.name == name:
+                return one
+        there = ", ".join(one.name for one in self.points)
+        has = f"it has {there}.{did_you_mean(name, [one.name for one in self.points])}" if there else "it has one speed"
+        raise UsageError(f"{self.file} has no operating point {name!r}; {has}")
 
     @property
     def total_bytes(self) -> int:
@@ -120,6 +155,8 @@ def read(path: Path) -> Card:
         raise CardError(f"{path}: variant {max(names, key=names.count)!r} is listed twice; keep one")
     if card.reference not in names:
         raise CardError(f"{path}: reference {card.reference!r} is no variant; it must be one of {', '.join(names)}.{did_you_mean(card.reference, names)}")
+    for variant in card.variants:
+        _check_points(path, variant)
     for one in card.listed:
         _check_file(path, one.file, one.sha256)
     return card
@@ -128,6 +165,17 @@ def read(path: Path) -> Card:
 def dataset_of(card: Card, path: Path) -> str:
     """What `edgebench.models.data.load` takes for the card at `path`: a data set's name, or the dataset card beside it that `dataset` names."""
     return str(path.parent / card.dataset) if card.dataset.endswith(".toml") else card.dataset
+
+
+def _check_points(path: Path, variant: Variant) -> None:
+    names = [one.name for one in variant.points]
+    if len(set(names)) < len(names):
+        raise CardError(f"{path}: point {max(names, key=names.count)!r} of {variant.name} is listed twice; keep one")
+    for one in variant.points:
+        if not (0 < one.width <= 1 and 0 < one.depth <= 1):
+            raise CardError(f"{path}: point {one.name!r} of {variant.name} has width {one.width} and depth {one.depth}; expected shares over 0 and at most 1")
+        if (one.entropy is not None or one.patience is not None) and not variant.parts:
+            raise CardError(f"{path}: point {one.name!r} of {variant.name} leaves early, and there are no parts to leave; list the graphs after the first exit")
 
 
 def _check_file(path: Path, file: str, sha256: str) -> None:

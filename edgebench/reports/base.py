@@ -30,8 +30,8 @@ class Column:
 
 
 def model(record: Record) -> str:
-    """The card's name, also where a path was given."""
-    return PurePath(record.spec.model).name.removesuffix(".toml")
+    """The card's name, also where a path was given, with its operating point where one was: "elastic-sst2@0.5x0.5"."""
+    return PurePath(record.spec.model).name.replace(".toml", "")
 
 
 def timing(record: Record) -> stats.Summary | None:

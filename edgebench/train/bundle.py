@@ -151,13 +151,14 @@ def write_dataset(labelled: Labelled, folder: Path, task: str) -> str:
 
 def write_card(card: Card, path: Path) -> None:
     """The card as TOML, without what is at its default."""
-    data = _said(msgspec.to_builtins(card))
-    path.write_text(tomli_w.dumps({**data, "variants": [_said(one) for one in data["variants"]]}))
+    path.write_text(tomli_w.dumps(_said(msgspec.to_builtins(card))))
 
 
-def _said(data: dict[str, Any]) -> dict[str, Any]:
-    """What is not at its default."""
-    return {key: value for key, value in data.items() if value not in (None, {})}
+def _said(data: Any) -> Any:
+    """What is not at its default, all the way down."""
+    if isinstance(data, dict):
+        return {key: _said(value) for key, value in data.items() if value not in (None, {}, [], ())}
+    return [_said(one) for one in data] if isinstance(data, list | tuple) else data
 
 
 def _check(one: Exported, close: Parity) -> None:

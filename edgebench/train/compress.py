@@ -144,7 +144,7 @@ def _parts(texts: Labelled, tokenizer: Path, max_tokens: int, plan: Plan) -> tup
     return hold_out(examples, min(plan.held_out, len(examples) // 5), plan.seed)
 
 
-def _measured(examples: Examples, seed: int) -> list[Batch]:
+def measured(examples: Examples, seed: int) -> list[Batch]:
     """Some hundred training sentences, in batches of similar length."""
     batches = shuffled(examples, 32, seed=seed, epoch=0)[: -(-MEASURED // 32)]
     return [collate(examples, rows) for rows in batches]
@@ -163,12 +163,12 @@ def _recover(work: Work, before: BertForSequenceClassification, examples: Exampl
 def _prune(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, progress: Progress) -> None:
     """Heads and neurons in `ROUNDS` equal ratios, then imitation of the net as it was."""
     examples, _ = _parts(texts, work.tokenizer, source.max_tokens, plan)
-    before, whole = work.net, prune.importance(work.net, _measured(examples, plan.seed))
+    before, whole = work.net, prune.importance(work.net, measured(examples, plan.seed))
     for at in range(1, ROUNDS + 1):
-        measured = prune.importance(work.net, _measured(examples, plan.seed))
+        found = prune.importance(work.net, measured(examples, plan.seed))
         left = plan.keep ** (at / ROUNDS)
-        ratio_h, ratio_n = (left * len(was) / len(now) for was, now in ((whole.heads[0], measured.heads[0]), (whole.neurons[0], measured.neurons[0])))
-        kept = prune.choose(measured, heads=min(1.0, ratio_h), neurons=min(1.0, ratio_n))
+        ratio_h, ratio_n = (left * len(was) / len(now) for was, now in ((whole.heads[0], found.heads[0]), (whole.neurons[0], found.neurons[0])))
+        kept = prune.choose(found, heads=min(1.0, ratio_h), neurons=min(1.0, ratio_n))
         work.net = prune.cut(work.net, kept)
     work.done.append(f"pruned to {prune.kept_text(kept)}")
     _recover(work, before, examples, plan, out, "prune", progress)
@@ -177,7 +177,7 @@ def _prune(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, p
 def _factorize(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, progress: Progress) -> None:
     examples, _ = _parts(texts, work.tokenizer, source.max_tokens, plan)
     before = work.net
-    work.net = factorize.factorize(before, plan.keep, batches=_measured(examples, plan.seed))
+    work.net = factorize.factorize(before, plan.keep, batches=measured(examples, plan.seed))
     work.done.append(f"factors of {plan.keep:g} of the break-even rank, for the inputs of {MEASURED:,} examples")
     _recover(work, before, examples, plan, out, "factorize", progress)
 
@@ -217,7 +217,7 @@ def _tinybert(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path
     layers = distill.layer_map(max(1, round(plan.keep * config.num_hidden_layers)), config.num_hidden_layers)
     heads, width = config.num_attention_heads, max(1, round(NARROWER * nets.head_width(teacher)))
     neurons = max(1, round(NARROWER * config.intermediate_size))
-    batches = [(one.ids, one.mask) for one in _measured(examples, plan.seed)[:12]]
+    batches = [(one.ids, one.mask) for one in measured(examples, plan.seed)[:12]]
     work.net = shrink(work.net, batches, layers=layers, hidden=heads * width, ffn=neurons, dropout=config.hidden_dropout_prob)
     work.done.append(f"layers {', '.join(map(str, layers))} of {config.num_hidden_layers}, {heads * width} channels, {neurons} neurons")
     with torch.no_grad():

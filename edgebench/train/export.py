@@ -86,16 +86,31 @@ class Classifier(nn.Module):
         self.classifier = net.classifier
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        x = self.norm(self.words(input_ids) + self.places[: input_ids.shape[1]])
-        mask = ((1.0 - attention_mask.to(x.dtype)) * MASKED)[:, None, None, :]
+        x, mask = self.embedded(input_ids), masked(attention_mask)
         for layer in self.layers:
-            attention, output = layer.attention.self, layer.attention.output
-            query, key, value = (_split(project(x), attention.attention_head_size) for project in (attention.query, attention.key, attention.value))
-            weights = torch.softmax(query @ key.transpose(-1, -2) * attention.scaling + mask, dim=-1)
-            x = output.LayerNorm(x + output.dense((weights @ value).transpose(1, 2).reshape(x.shape[0], x.shape[1], -1)))
-            x = layer.output.LayerNorm(x + layer.output.dense(nn.functional.gelu(layer.intermediate.dense(x))))
+            x = encoder_layer(layer, x, mask)
         logits: Tensor = self.classifier(x if self.pooler is None else torch.tanh(self.pooler(x[:, 0])))
         return logits
+
+    def embedded(self, input_ids: Tensor) -> Tensor:
+        """(B, S, width): what the first layer reads."""
+        x: Tensor = self.norm(self.words(input_ids) + self.places[: input_ids.shape[1]])
+        return x
+
+
+def masked(attention_mask: Tensor) -> Tensor:
+    """(B, S) of 1 and 0 -> what is added to (B, heads, S, S) scores."""
+    return ((1.0 - attention_mask.to(torch.float32)) * MASKED)[:, None, None, :]
+
+
+def encoder_layer(layer: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
+    """A `BertLayer` in plain operations on (B, S, width) states."""
+    attention, output = layer.attention.self, layer.attention.output
+    query, key, value = (_split(project(x), attention.attention_head_size) for project in (attention.query, attention.key, attention.value))
+    weights = torch.softmax(query @ key.transpose(-1, -2) * attention.scaling + mask, dim=-1)
+    x = output.LayerNorm(x + output.dense((weights @ value).transpose(1, 2).reshape(x.shape[0], x.shape[1], -1)))
+    after: Tensor = layer.output.LayerNorm(x + layer.output.dense(nn.functional.gelu(layer.intermediate.dense(x))))
+    return after
 
 
 def _split(x: Tensor, head_width: int) -> Tensor:

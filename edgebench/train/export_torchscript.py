@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from edgebench.train.export import Samples
+    from edgebench.train.export_onnx import Graph
 
 DEBUG = ".debug_pkl"
 
@@ -41,6 +42,23 @@ def write_program(
         torch.jit.save(program, str(traced), _extra_files={"edgebench.json": json.dumps(tensors(program))})
     without_debug(traced, path)
     traced.unlink()
+
+
+def write_graph(module: nn.Module, path: Path, precision: str, graph: Graph, other: tuple[Tensor, ...] | None = None) -> None:
+    """Write any module whose tensors are `graph`, checked on the inputs `other` where there are some."""
+
+    def tensors(program: Any) -> dict[str, Any]:
+        results = program(*graph.inputs.values())
+        outputs = dict(zip(graph.outputs, results if isinstance(results, tuple) else (results,), strict=True))
+        described = [
+            [{"name": name, "dtype": str(one.dtype).removeprefix("torch."),
+              "shape": [None if place in graph.open[name] else size for place, size in enumerate(one.shape)]} for name, one in group.items()]
+            for group in (graph.inputs, outputs)
+        ]  # fmt: skip
+        return dict(zip(("inputs", "outputs"), described, strict=True))
+
+    sample = tuple(graph.inputs.values())
+    write_program(module, path, precision, sample, other or sample, tensors)
 
 
 def quantized(module: nn.Module) -> nn.Module:

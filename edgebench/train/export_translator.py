@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgebench.errors import EngineError, UsageError
 from edgebench.models.artifact import digest_of
@@ -119,7 +119,7 @@ def write_graphs(net: Marian, encoder: Path, step: Path, form: str, precision: s
             if form == "onnx":
                 export_onnx.write_graph(module, part, precision, _graph(samples[0]))
             else:
-                _write_program(module, part, precision, samples)
+                export_torchscript.write_graph(module, part, precision, _graph(samples[0]), tuple(samples[1].values()))
 
 
 def check(made: Made, card: Path, variant: Variant, sources: Sequence[list[int]]) -> None:
@@ -171,23 +171,6 @@ def _graph(sample: dict[str, Tensor]) -> export_onnx.Graph:
     outputs = ("logits", "present") if "past" in sample else ("cross",)
     axes = {name: OPEN[name] for name in (*sample, *outputs)}
     return export_onnx.Graph(sample, outputs, axes if "past" in sample else {**axes, "input_ids": {0: "batch", 1: "length"}})
-
-
-def _write_program(module: nn.Module, path: Path, precision: str, samples: list[dict[str, Tensor]]) -> None:
-    graph = _graph(samples[0])
-
-    def tensors(program: Any) -> dict[str, Any]:
-        results = program(*graph.inputs.values())
-        outputs = dict(zip(graph.outputs, results if isinstance(results, tuple) else (results,), strict=True))
-        described = [
-            [{"name": name, "dtype": str(one.dtype).removeprefix("torch."),
-              "shape": [None if place in graph.open[name] else size for place, size in enumerate(one.shape)]} for name, one in group.items()]
-            for group in (graph.inputs, outputs)
-        ]  # fmt: skip
-        return dict(zip(("inputs", "outputs"), described, strict=True))
-
-    first, second = (tuple(one.values()) for one in samples)
-    export_torchscript.write_program(module, path, precision, first, second, tensors)
 
 
 def _file(path: Path) -> File:

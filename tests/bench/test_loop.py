@@ -222,7 +222,7 @@ def test_the_stages_of_a_pipeline_sum_to_its_call(bag_of_words: Path, scripted: 
         read.append(fake.clock())
         return read[-1]
 
-    monkeypatch.setattr("edgebench.pipeline.time", SimpleNamespace(perf_counter_ns=clock))
+    monkeypatch.setattr("edgebench.pipeline.pipe.time", SimpleNamespace(perf_counter_ns=clock))
     found = loop.stages(pipe.stages, ["good film"])
     assert found == {"tokenise": [5], "run": [1005], "decode": [5]}
     assert sum(one for (one,) in found.values()) == read[-1] - read[0]

@@ -223,3 +223,37 @@ def test_what_is_measured_unasked_has_labelled_data_that_a_stranger_has(monkeypa
     found = plan(Ask())
     assert "tinybert-sst2" in found.models
     assert all(len(one.labelled) for one in found.models.values())
+
+
+# models of several speeds
+
+
+@pytest.fixture
+def speeds(four: str) -> str:
+    """The card with two operating points of its first variant."""
+    card = Path(four)
+    card.write_text(card.read_text().replace("size_bytes = 1\n", 'size_bytes = 1\npoints = [{name = "1x1"}, {name = "0.5x1", width = 0.5}]\n', 1))
+    return four
+
+
+@pytest.mark.parametrize(("asked", "names"), [((), ("",)), (("all",), ("@1x1", "@0.5x1")), (("0.5x1",), ("@0.5x1",))])
+def test_a_model_is_measured_at_the_points_asked_for(speeds: str, asked: tuple[str, ...], names: tuple[str, ...]) -> None:
+    found = plan(Ask(models=(speeds,), backends=("onnxruntime",), precisions=("fp32",), points=asked))
+    assert [one.model for one in found.cells] == [f"{speeds}{name}" for name in names]
+
+
+def test_a_point_is_compared_with_the_reference_at_that_point(speeds: str) -> None:
+    found = plan(Ask(models=(speeds,), points=("0.5x1",)))
+    reference = found.models[f"{speeds}@0.5x1"].reference
+    assert reference is not None
+    assert (reference.model, reference.precision) == (f"{speeds}@0.5x1", "fp32")
+
+
+def test_a_model_of_one_speed_is_measured_as_it_is(four: str) -> None:
+    assert [one.model for one in plan(Ask(models=("bag",), backends=("onnxruntime",), points=("all",))).cells] == ["bag"]
+
+
+@pytest.mark.parametrize(("model", "asked"), [("{}@half", ()), ("{}", ("half",))])
+def test_a_point_that_is_not_there_is_named_with_those_that_are(speeds: str, model: str, asked: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="four has no operating point 'half'; it has 1x1, 0.5x1"):
+        plan(Ask(models=(model.format(speeds),), points=asked))

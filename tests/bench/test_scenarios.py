@@ -111,7 +111,7 @@ def test_a_server_at_one_rate_is_offered_that_with_enough_queries_for_the_time(p
 
 
 def test_a_server_has_a_worker_for_every_call_that_may_run_at_once(scripted: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgebench.pipeline.usable_cpus", lambda: 8)
+    monkeypatch.setattr("edgebench.pipeline.pipe.usable_cpus", lambda: 8)
     card = scripted()
     assert Played(card, threads=2).pipe.workers == 1  # this engine would only queue them
     assert [Played(scripted("parallel = true\n"), threads=threads).pipe.workers for threads in (1, 2, 3, 16)] == [8, 4, 2, 1]

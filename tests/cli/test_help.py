@@ -103,6 +103,8 @@ Options:
                                   profile's, 1.
   -l, --length 32,128             Cut or join real inputs to so many tokens.
                                   Default: as they are.
+  --points all|NAMES              Speeds of a model that has several. Default:
+                                  its first.
   -s, --scenario A,B              How queries come: see docs/scenarios.md.
                                   Default: single-stream.
   --batch INTEGER RANGE           Inputs in one query: multi-stream (8),

@@ -80,3 +80,37 @@ def test_a_card_needs_a_variant(tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text(CARD.split("[[variants]]")[0].replace("reference", "variants = []\nreference"))
     with pytest.raises(CardError, match="there are no variants; list at least one file"):
         read(tmp_path / "m.toml")
+
+
+POINTS = 'size_bytes = 4\npoints = [{name = "1x1"}, {name = "0.5x1", width = 0.5, graph = {file = "m/half.onnx", sha256 = "SHA", size_bytes = 3}}]\n'
+POINTS = POINTS.replace("SHA", "b" * 64) + f'shared = [{{file = "m/weights", sha256 = "{"c" * 64}", size_bytes = 9}}]\n'
+
+
+def test_a_variant_lists_the_files_of_its_points_and_what_they_share(tmp_path: Path) -> None:
+    variant = card(tmp_path, "size_bytes = 4\n", POINTS).variants[0]
+    assert [one.file for one in variant.files] == ["m/m.onnx", "m/half.onnx", "m/weights"]
+    assert variant.total_bytes == 16
+
+
+def test_a_variant_at_a_point_needs_that_points_graph_and_what_is_shared(tmp_path: Path) -> None:
+    variant = card(tmp_path, "size_bytes = 4\n", POINTS).variants[0]
+    half = variant.at(variant.point("0.5x1"))
+    assert [one.file for one in half.files] == ["m/half.onnx", "m/weights"]
+    assert variant.at(variant.point("1x1")).file == "m/m.onnx"
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [('points = [{name = "a"}, {name = "a"}]', "point 'a' of onnx/fp32 is listed twice"), ('points = [{name = "a", width = 1.5}]', "expected shares over 0"),
+     ('points = [{name = "a", entropy = 0.1}]', "there are no parts to leave")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_point_is_named(tmp_path: Path, new: str, said: str) -> None:
+    with pytest.raises(CardError, match=said):
+        card(tmp_path, "size_bytes = 4\n", f"size_bytes = 4\n{new}\n")
+
+
+def test_a_point_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="m/m.onnx has no operating point 'half'; it has 1x1, 0.5x1"):
+        card(tmp_path, "size_bytes = 4\n", POINTS).variants[0].point("half")
+    with pytest.raises(UsageError, match="it has one speed"):
+        card(tmp_path).variants[0].point("half")

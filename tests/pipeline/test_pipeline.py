@@ -11,7 +11,7 @@ import pytest
 
 import edgebench
 from edgebench.errors import CardError, EngineError, InputError, IntegrityError, UsageError
-from edgebench.pipeline import _groups, _Stopwatch
+from edgebench.pipeline.pipe import _groups, _Stopwatch
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -55,7 +55,7 @@ def test_stages_give_the_prediction_of_the_call_and_a_time_for_each_stage() -> N
 
 def test_a_stage_that_comes_again_adds_its_time_and_all_stages_sum_to_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter([100, 103, 110, 121, 150])
-    monkeypatch.setattr("edgebench.pipeline.time", SimpleNamespace(perf_counter_ns=lambda: next(ticks)))
+    monkeypatch.setattr("edgebench.pipeline.pipe.time", SimpleNamespace(perf_counter_ns=lambda: next(ticks)))
     watch = _Stopwatch()
     for name in ("encode", "run", "encode", "decode"):
         watch.lap(name)

@@ -1,0 +1,186 @@
+"""A card's name -> a `Pipeline` (`edgebench.pipeline.pipe`), or of a model of several speeds a `DynamicPipeline`.
+
+    with edgebench.load("tinybert-sst2") as pipe:
+        pipe("a gripping film")                 # one typed prediction
+        pipe.batch(["good", "bad", ...])        # many, grouped by length
+        pipe.stages("a gripping film")          # the same call with a time for each stage
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Thread
+from typing import Any
+
+from edgebench import catalog, plugins
+from edgebench.backends.base import Backend, Options, Session
+from edgebench.errors import MissingError, UnsupportedError, UsageError
+from edgebench.models import card as cards
+from edgebench.models.artifact import Artifact, artifact, files
+from edgebench.models.card import Card, Point, Variant
+from edgebench.pipeline.pipe import Pipeline, Staged
+from edgebench.tasks.base import Task
+
+__all__ = ["DEFAULT_BACKENDS", "Pipeline", "Staged", "choose", "load"]
+
+DEFAULT_BACKENDS = ("onnxruntime", "tflite", "torchscript")
+
+
+def load(
+    model: str, *, backend: str | None = None, precision: str | None = None, threads: int = 1, accelerator: str = "cpu",
+    allow_code: bool = False, max_tokens: int | None = None, point: str | None = None, target_latency: str | None = None,
+) -> Pipeline:
+    """Open a model by its card's name or a card file's path, its digests checked first; nothing is downloaded.
+
+    Without `backend` the first installed of onnxruntime, tflite, torchscript that opens a variant is taken; without
+    `precision` int8 or uint8 where there is one. `allow_code` consents to a format that is a program (TorchScript) from a card
+    that edgebench does not bundle. `max_tokens` shortens what a text model reads.
+
+    Of a model of several speeds a `DynamicPipeline` (`edgebench.pipeline.dynamic`) comes back, with `target_latency` ("5 ms") one that chooses
+    the speed of each call by itself; `point`, or "elastic-sst2@0.5x0.5" as the model, opens one speed alone.
+
+    The file is hashed while its engine is imported, and the task made while the engine opens the file, never before its
+    digest was right: on two cores a first answer comes a fifth sooner.
+    """
+    path = catalog.find("models", model)
+    card = cards.read(path)
+    point = point or catalog.split(model)[1]
+    verifying: dict[str, _Aside] = {}
+
+    def verify(variant: Variant) -> None:
+        verifying[variant.name] = _Aside(lambda: artifact(path, card, variant))
+
+    engine, variant = choose(card, backend, precision, before_import=verify)
+    if engine.runs_code and not allow_code and path.resolve().parent != catalog.shipped_folder("models").resolve():
+        raise UnsupportedError(
+            f"{variant.file} is a {variant.format} program and card {card.name!r} is not one that edgebench bundles; "
+            "if you trust its source, say allow_code=True (--allow-code)"
+        )
+    if max_tokens is not None:
+        card = _shortened(card, max_tokens)
+    making = _Aside(lambda: plugins.get("tasks", card.task)(card, files(path, card)))
+    target_ns = _target(target_latency, variant, point)
+    found = verifying[variant.name].result()
+    opened = _Opener(engine, found, Options(threads=threads, accelerator=accelerator))
+    if point is None and len(variant.points) > 1:
+        return _dynamic(card, variant, opened, making.result(), target_ns)
+    one = variant.point(point) if point else next(iter(variant.points), None)
+    session = opened(one)
+    try:
+        return Pipeline(card, variant.at(one) if one else variant, session, making.result())
+    except BaseException:  # a task of another package may raise anything
+        session.close()
+        raise
+
+
+def _target(asked: str | None, variant: Variant, point: str | None) -> int | None:
+    """The ns in `asked`, of a variant that has speeds to choose from."""
+    if asked is None:
+        return None
+    if point is not None or len(variant.points) < 2:
+        why = f"{point!r} was asked for alone" if point else f"{variant.file} has one speed"
+        raise UsageError(f"a target latency needs several speeds to choose from, and {why}; load a model with operating points, or leave it out")
+    from edgebench.units import duration_ns
+
+    try:
+        return duration_ns(asked)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"target_latency: {error}") from error
+
+
+def _dynamic(card: Card, variant: Variant, opened: _Opener, task: Task, target_ns: int | None) -> Pipeline:
+    from edgebench.pipeline.dynamic import DynamicPipeline
+
+    pipe = DynamicPipeline(card, variant, opened, task)
+    try:
+        if target_ns is not None:
+            pipe.hold(target_ns)
+    except BaseException:
+        pipe.close()
+        raise
+    return pipe
+
+
+class _Opener:
+    """Opens an artifact at its operating points: each one's own graph, or the same segments under each one's rule of when to leave."""
+
+    def __init__(self, engine: Backend, found: Artifact, options: Options) -> None:
+        self._engine, self._found, self._options = engine, found, options
+        self._graphs: list[Session] = []
+
+    def __call__(self, point: Point | None) -> Session:
+        if not self._found.parts:
+            return self._engine.open(self._found.points[point.name] if point else self._found.path, self._options)
+        self._graphs = self._graphs or self._every()
+        if point is not None:
+            from edgebench.backends.exits import Exits, Rule
+
+            return Exits(self._graphs, Rule(point.entropy, point.patience))
+        from edgebench.backends.joined import Joined
+
+        return Joined(self._graphs[0], dict(zip(self._found.parts, self._graphs[1:], strict=True)))
+
+    def _every(self) -> list[Session]:
+        """All of the artifact's graphs, the first first, or none of them."""
+        opened: list[Session] = []
+        try:
+            for path in (self._found.path, *self._found.parts.values()):
+                opened.append(self._engine.open(path, self._options))
+        except BaseException:
+            for one in opened:
+                one.close()
+            raise
+        return opened
+
+
+def choose(
+    card: Card, backend: str | None, precision: str | None, *, before_import: Callable[[Variant], None] = lambda variant: None
+) -> tuple[Backend, Variant]:
+    """The engine and the variant that `load` would take. `before_import` is told each candidate before its engine is looked for."""
+    reasons: list[str] = []
+    for name in (backend,) if backend else DEFAULT_BACKENDS:
+        engine: Backend = plugins.get("backends", name)
+        fits = [one for one in card.variants if one.format in engine.formats and precision in (None, one.precision)]
+        if not fits:
+            reasons.append(f"{name} opens {', '.join(engine.formats)}{f' and {precision} was asked for' if precision else ''}")
+            continue
+        variant = min(fits, key=lambda one: (one.precision not in ("int8", "uint8"), one.name != card.reference))
+        before_import(variant)
+        try:
+            engine.version()
+        except MissingError as error:
+            if backend:
+                raise
+            reasons.append(str(error))
+            continue
+        return engine, variant
+    raise UsageError(f"no variant of {card.name!r} fits: {'; '.join(reasons)}; it has {', '.join(v.name for v in card.variants)}")
+
+
+class _Aside(Thread):
+    """Work that goes on beside the caller's; `result` waits for it, and gives what it returned or raises what it raised."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self._found: Any = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._found = self._work()
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> Any:
+        self.join()
+        if self._error is not None:
+            raise self._error
+        return self._found
+
+
+def _shortened(card: Card, max_tokens: int) -> Card:
+    import msgspec
+
+    return msgspec.structs.replace(card, preprocess={**card.preprocess, "max_tokens": max_tokens})
