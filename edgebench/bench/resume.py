@@ -12,13 +12,13 @@ from edgebench.record import Record, Spec
 SAME_MACHINE = ("machine", "cpu", "cores", "usable_cores", "board", "memory_bytes")
 
 
-def missing(plan: Plan, records: Sequence[Record], host: dict[str, Any]) -> tuple[Plan, list[Record]]:
+def missing(plan: Plan, records: Sequence[Record], host: dict[str, Any] | None) -> tuple[Plan, list[Record]]:
     """What of `plan` no record covers, and the records that cover the rest; of a cell's records the last counts.
 
-    It counts where it is of the same spec, of the file that the card names now, of this machine, and complete. What
-    failed is measured again.
+    It counts where it is of the same spec, of the file that the card names now, of this machine (of any, where `host` is
+    None), and complete. What failed is measured again.
     """
-    mine = [one for one in records if machine(one.host) == machine(host)]
+    mine = [one for one in records if host is None or machine(one.host) == machine(host)]
     found: dict[Spec, Record] = {}
     for one in mine:
         if one.spec in plan.cells and _is_complete(one, plan.models[one.spec.model]):

@@ -51,6 +51,7 @@ Exit status:
 @click.option("--roofline", is_flag=True, help="Measure what this machine can do too, and how near each cell comes to it.")
 @click.option("--cool-to", "cool_to_c", type=float, metavar="C", help="Before timing, wait until the hottest sensor is at most so warm.")
 @click.option("--profile", "profile_name", default="host", show_default=True, metavar="NAME", help="The profile of the device to measure on.")
+@click.option("--fleet", metavar="TCP://HOST:PORT", help="Send cells to the workers of a dask scheduler that carry the profile's name; see docs/fleet.md.")
 @click.option("--budget", "budgets", multiple=True, metavar="'P90 <= 50 MS'", help="A limit that each cell must keep; may be given several times.")
 @click.option("--quick", is_flag=True, help="Three processes a cell, each 0.3 s of timing; 256 examples.")
 @click.option("--full", is_flag=True, help="Five processes a cell or more, each 60 s and 1024 calls; every example.")
@@ -69,7 +70,7 @@ Exit status:
 @click.pass_context
 def command(
     context: click.Context, /, models: tuple[str, ...], form: str, output: Path | None, data: Path | None, fetch: bool, dry_run: bool, strict: bool,
-    resume: bool, budgets: tuple[str, ...], profile_name: str, report: Path | None, **asked: Any,
+    resume: bool, budgets: tuple[str, ...], profile_name: str, fleet: str | None, report: Path | None, **asked: Any,
 ) -> None:
     """Measure time, memory and accuracy of MODELs in every engine and precision on this machine, or on the device of a profile.
 
@@ -94,7 +95,12 @@ def command(
     output = output or new_file()
     if report:
         reports.check(reports.format_of(report), report, (output,))
-    records = measure(sweep, plugins.get("devices", profile.reach)(profile), output, resume=resume)
+    if fleet:
+        from edgebench.cli import fleet as fleets
+
+        records = fleets.measure(sweep, fleet, profile.name, output, resume=resume)
+    else:
+        records = measure(sweep, plugins.get("devices", profile.reach)(profile), output, resume=resume)
     click.echo(render(records, **reports.terminal()) if form == "table" else render(records), nl=False)
     click.echo(f"records: {output}", err=True)
     if report:

@@ -1,4 +1,4 @@
-"""edgebench devices list | show | check | add: the profiles there are, what one says, what works on its device, and one more.
+"""edgebench devices list | show | check | add | worker: the profiles there are, what one says, what works on its device, and one more.
 
     edgebench devices add desk-pi --address pi@desk-pi.local --like raspberry-pi-5
     edgebench devices check desk-pi
@@ -110,6 +110,22 @@ def add(name: str, like: str | None, **way: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(profiles.text(profiles.found(profile, facts)))
     click.echo(f"added {name}; try: edgebench devices check {name}")
+
+
+@command.command()
+@click.argument("name")
+@click.argument("scheduler", metavar="TCP://HOST:PORT")
+@click.option("--also", multiple=True, metavar="NAME", help="A further name that cells find this device by, e.g. the profile that it is like.")
+def worker(name: str, scheduler: str, also: tuple[str, ...]) -> None:
+    """Measure what a dask scheduler sends to the device of profile NAME.
+
+    Runs on the device itself or, where the profile says how it is reached,
+    beside it. One cell at a time; until Ctrl-C, or the scheduler ends.
+    """
+    from edgebench.devices import station
+
+    click.echo(f"{name}: waiting for cells from {scheduler}", err=True)
+    station.serve(name, scheduler, also=also)
 
 
 def _read(name: str) -> Profile:

@@ -183,9 +183,9 @@ class Session:
                 self.ending = True
                 return self._end()
             case Lacking(items):
-                return [one for one in items if not _has(one)]
+                return [one for one in items if not has(one)]
             case Put(items):
-                return _put(items, self._source)
+                return put(items, self._source)
             case Run(job, files):
                 with self._watched():
                     return self._executor.run(_placed(job, files))
@@ -273,29 +273,31 @@ def _lives(mine: Path) -> bool:
 # files
 
 
-def _path(item: str) -> Path:
+def place(item: str) -> Path:
+    """Where an item's path is on this device; IntegrityError for one that leaves the store."""
     path = Path(item)
     if path.is_absolute() or ".." in path.parts or "\0" in item or path.parts[:1] not in (("models",), ("files",)):
         raise IntegrityError(f"path {item!r} leaves the store; expected one below models or files")
     return store() / path
 
 
-def _has(item: Item) -> bool:
+def has(item: Item) -> bool:
+    """Whether the store has it, with the right bytes."""
     try:
-        verify(_path(item.path), item.sha256, item.size_bytes)
+        verify(place(item.path), item.sha256, item.size_bytes)
     except IntegrityError:
         return False
     return True
 
 
-def _put(items: list[Item], source: IO[bytes]) -> int:
+def put(items: list[Item], source: IO[bytes]) -> int:
     """Each file in one step, so that one that is there is whole."""
     store().mkdir(parents=True, exist_ok=True)
     wanted, free = sum(one.size_bytes for one in items), shutil.disk_usage(store()).free
     if wanted + SPARE_BYTES > free:
         raise DeviceError(f"{bytes_text(wanted)} are to be copied there and {bytes_text(free)} are free at {store()}; delete what is not needed")
     for one in items:
-        path = _path(one.path)
+        path = place(one.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(delete=False) as file:
             sha256 = _copy(source, file, one)
@@ -320,8 +322,8 @@ def _copy(source: IO[bytes], file: IO[bytes], item: Item) -> str:
 
 
 def _placed(job: Job, files: bool) -> Job:
-    spec = msgspec.structs.replace(job.spec, model=str(_path(job.spec.model)))
-    return msgspec.structs.replace(job, spec=spec, examples=[str(_path(one)) for one in job.examples] if files else job.examples)
+    spec = msgspec.structs.replace(job.spec, model=str(place(job.spec.model)))
+    return msgspec.structs.replace(job, spec=spec, examples=[str(place(one)) for one in job.examples] if files else job.examples)
 
 
 if __name__ == "__main__":

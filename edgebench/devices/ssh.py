@@ -7,7 +7,6 @@ it interrupted is ended on the device first, and asked for again. Host keys are 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import secrets
 import shlex
@@ -25,14 +24,10 @@ import edgebench
 from edgebench import catalog
 from edgebench.bench.doctor import Finding
 from edgebench.bench.job import Answer, Job, raised
-from edgebench.bench.work import countable
-from edgebench.devices import far
+from edgebench.devices import far, parcel
 from edgebench.devices.far import Item
 from edgebench.devices.profile import Profile, check_machine
 from edgebench.errors import DeviceError, UnsupportedError, UsageError, WorkerError
-from edgebench.models import card as cards
-from edgebench.models.artifact import digest_of, verify
-from edgebench.record import Spec
 
 CONNECT_S = 15.0
 SILENCE_S = 5  # after three times so long without a word the line counts as cut
@@ -110,18 +105,16 @@ class SshExecutor:
     def _prepared(self, job: Job) -> tuple[Job, bool]:
         """The job in the device's words, once the device has every file that it needs; whether its examples are files."""
         path = catalog.find("models", job.spec.model)
-        wanted = _files(path, job.spec, counted=job.part == "work")
-        pictures = _pictures(job.examples)
+        wanted = parcel.files(path, job.spec, counted=job.part == "work")
+        pictures = parcel.pictures(job.examples)
         with self._copying:
             self._send({one: item for one, item in wanted.items() if str(one) not in self._there})
             new = [one for one in pictures if one not in self._there]
-            self._send({Path(one): _picture(Path(one)) for one in new})
+            self._send({Path(one): parcel.picture(Path(one)) for one in new})
             _, point = catalog.split(job.spec.model)
             model = self._there[str(path)] + (f"@{point}" if point else "")
             examples = [self._there[one] for one in pictures] or job.examples
-        # the program of a model that is bundled here was trusted here, and its bytes are checked there
-        bundled = path.resolve().parent == catalog.shipped_folder("models").resolve()
-        spec = msgspec.structs.replace(job.spec, model=model, allow_code=job.spec.allow_code or bundled)
+        spec = msgspec.structs.replace(job.spec, model=model, allow_code=job.spec.allow_code or parcel.is_bundled(path))
         return msgspec.structs.replace(job, spec=spec, examples=examples), bool(pictures)
 
     def _send(self, files: dict[Path, Item]) -> None:
@@ -352,30 +345,3 @@ def _last(said: str) -> str:
     """The last lines that say something, as text that a terminal can bear."""
     lines = [one.strip() for one in said.splitlines() if one.strip()]
     return re.sub(r"[^\x20-\x7e\u00a0-\uffff]", " ", " | ".join(lines[-3:]))[-300:]
-
-
-# what a job needs
-
-
-def _files(card_path: Path, spec: Spec, *, counted: bool) -> dict[Path, Item]:
-    """The card, the variant's files and the card's others, checked here: their places there are below a folder named by the card's digest."""
-    card = cards.read(card_path)
-    variant = card.variant(spec.format, spec.precision)
-    variants = [variant, countable(card, variant)] if counted else [variant]
-    folder, sha256 = card_path.resolve().parent, digest_of(card_path)
-    found = {card_path: Item(f"models/{sha256}/{card_path.name}", sha256, card_path.stat().st_size)}
-    for file in (*(file for one in variants for file in one.files), *card.files.values()):
-        verify(folder / file.file, file.sha256, file.size_bytes)
-        found[folder / file.file] = Item(f"models/{sha256}/{file.file}", file.sha256, file.size_bytes)
-    return found
-
-
-def _pictures(examples: Sequence[Any]) -> list[str]:
-    """The examples, where they all are paths of files here; otherwise none."""
-    found = [one for one in examples if isinstance(one, str) and os.path.isabs(one) and Path(one).is_file()]
-    return found if len(found) == len(examples) else []
-
-
-def _picture(path: Path) -> Item:
-    sha256 = digest_of(path)
-    return Item(f"files/{sha256}{path.suffix}", sha256, path.stat().st_size)

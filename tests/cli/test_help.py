@@ -127,6 +127,9 @@ Options:
                                   is at most so warm.
   --profile NAME                  The profile of the device to measure on.
                                   [default: host]
+  --fleet TCP://HOST:PORT         Send cells to the workers of a dask
+                                  scheduler that carry the profile's name; see
+                                  docs/fleet.md.
   --budget 'P90 <= 50 MS'         A limit that each cell must keep; may be
                                   given several times.
   --quick                         Three processes a cell, each 0.3 s of
@@ -202,10 +205,11 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  add    Ask the device at an address, and keep its profile as NAME.
-  check  Reach the device of profile NAME, and say what works there.
-  list   Every profile, one a line.
-  show   What the profile NAME says.
+  add     Ask the device at an address, and keep its profile as NAME.
+  check   Reach the device of profile NAME, and say what works there.
+  list    Every profile, one a line.
+  show    What the profile NAME says.
+  worker  Measure what a dask scheduler sends to the device of profile NAME.
 """
 
 DEVICES_CHECK = """\
