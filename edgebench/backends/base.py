@@ -31,10 +31,12 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Options:
-    """How a session should run. `threads` is within one call; `accelerator` is an engine's own name for one."""
+    """How a session should run. `threads` is within one call; `accelerator` is an engine's own name for one; `settings` are some of the
+    engine's own knobs (`knobs` of its Backend), the others stay as the engine has them."""
 
     threads: int = 1
     accelerator: str = "cpu"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,10 @@ class Session(Protocol):
 
 class Backend(Protocol):
     """An engine. `formats` are the card formats it opens; `runs_code` marks formats that are programs, which are opened
-    only with the user's consent. `extra` is the pip extra that installs it."""
+    only with the user's consent. `extra` is the pip extra that installs it.
+
+    An engine with settings worth trying has `knobs` as well: the values of each, the engine's own choice first.
+    """
 
     name: str
     formats: tuple[str, ...]
@@ -115,6 +120,15 @@ def check_options(backend: str, options: Options, accelerators: Iterable[str] = 
     if options.accelerator not in known:
         near = did_you_mean(options.accelerator, known)
         raise UnsupportedError(f"backend {backend!r} has no accelerator {options.accelerator!r} here; it has {', '.join(known)}.{near}")
+
+
+def check_settings(backend: str, options: Options, knobs: Mapping[str, tuple[Any, ...]]) -> None:
+    """UnsupportedError for a setting that is none of the engine's knobs, or a value that is none of its."""
+    for name, value in options.settings.items():
+        if name not in knobs:
+            raise UnsupportedError(f"backend {backend!r} has no setting {name!r}; it has {', '.join(knobs) or 'none'}.{did_you_mean(name, knobs)}")
+        if value not in knobs[name]:
+            raise UnsupportedError(f"setting {name} is {value!r}; expected one of {', '.join(map(repr, knobs[name]))}")
 
 
 def usable_cpus() -> int:

@@ -6,11 +6,12 @@ session has the CPU provider behind it, so nodes an accelerator does not take st
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.base import Facts, Options, TensorSpec, check_feeds, check_options
+from edgebench.backends.base import Facts, Options, TensorSpec, check_feeds, check_options, check_settings
 from edgebench.backends.door import Door
 from edgebench.errors import EngineError, MissingError, UnsupportedError, engine_errors
 
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 ENDING = "ExecutionProvider"
 REMOTE = ("AzureExecutionProvider",)  # calls a web service: nothing on this device
+
+KNOBS: dict[str, tuple[Any, ...]] = {  # "spinning": whether idle threads wait busily; "prepacking": whether weights are copied into the kernels' own order
+    "graph_optimisation": ("all", "layout", "extended", "basic", "none"), "spinning": (True, False), "arena": (True, False), "memory_pattern": (True, False),
+    "prepacking": (True, False), "denormals_as_zero": (False, True), "dynamic_block": (0, 4),
+}
+LEVELS = {
+    "all": "ORT_ENABLE_ALL", "layout": "ORT_ENABLE_LAYOUT", "extended": "ORT_ENABLE_EXTENDED", "basic": "ORT_ENABLE_BASIC", "none": "ORT_DISABLE_ALL",
+}
 
 # tensor(...) as the engine spells it, where that is not numpy's name
 DTYPES = {"float": "float32", "double": "float64", "string": "object"}
@@ -31,6 +40,7 @@ class OnnxRuntime:
     formats = ("onnx",)
     runs_code = False
     extra = ""
+    knobs = KNOBS
 
     def version(self) -> str:
         return str(_library().__version__)
@@ -39,18 +49,20 @@ class OnnxRuntime:
         library = _library()
         providers = {_short(one): one for one in library.get_available_providers() if one not in REMOTE}
         check_options(self.name, options, providers)
+        check_settings(self.name, options, self.knobs)
         wanted = [providers[options.accelerator]]
         settings = library.SessionOptions()
         settings.intra_op_num_threads = options.threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 4  # what goes wrong is raised; the engine's log would say it twice, on stderr
+        _set(library, settings, options.settings)
         with engine_errors(self.name, f"opening {path}"):
             session = library.InferenceSession(str(path), settings, providers=[*wanted, *({"CPUExecutionProvider"} - set(wanted))])
         used = session.get_providers()
         if used[0] != wanted[0]:
             got = ", ".join(map(_short, used))
             raise UnsupportedError(f"accelerator {options.accelerator!r} did not start; {path.name} got {got}; install its driver or use 'cpu'")
-        return OnnxSession(session, path)
+        return OnnxSession(session, path, options.settings)
 
 
 class OnnxSession:
@@ -59,10 +71,10 @@ class OnnxSession:
     lengths: tuple[int, ...] = ()
     parallel = True
 
-    def __init__(self, session: Any, path: Path) -> None:
+    def __init__(self, session: Any, path: Path, settings: Mapping[str, Any]) -> None:
         self.inputs = tuple(_spec(one) for one in session.get_inputs())
         self.outputs = tuple(_spec(one) for one in session.get_outputs())
-        self.facts = _facts(session)
+        self.facts = _facts(session, settings)
         self._names = [one.name for one in self.outputs]
         self._session = session
         self._doing = f"running {path.name}"
@@ -88,6 +100,24 @@ def _library() -> ModuleType:
     return library
 
 
+def _set(library: ModuleType, session: Any, asked: Mapping[str, Any]) -> None:
+    """Turn the knobs that were asked for; the others stay as the engine has them."""
+    entries = {
+        "spinning": "session.intra_op.allow_spinning", "denormals_as_zero": "session.set_denormal_as_zero", "dynamic_block": "session.dynamic_block_base",
+    }
+    for name, value in asked.items():
+        if name == "graph_optimisation":
+            session.graph_optimization_level = getattr(library.GraphOptimizationLevel, LEVELS[value])
+        elif name == "arena":
+            session.enable_cpu_mem_arena = value
+        elif name == "memory_pattern":
+            session.enable_mem_pattern = value
+        elif name == "prepacking":
+            session.add_session_config_entry("session.disable_prepacking", str(int(not value)))
+        else:
+            session.add_session_config_entry(entries[name], str(int(value)))
+
+
 def _short(provider: str) -> str:
     return provider.removesuffix(ENDING).lower()
 
@@ -99,7 +129,7 @@ def _spec(node: Any) -> TensorSpec:
     return TensorSpec(node.name, DTYPES.get(kind, kind), tuple(size if isinstance(size, int) else None for size in node.shape))
 
 
-def _facts(session: Any) -> Facts:
+def _facts(session: Any, asked: Mapping[str, Any]) -> Facts:
     library = _library()
     settings = session.get_session_options()
     used = session.get_providers()
@@ -108,7 +138,10 @@ def _facts(session: Any) -> Facts:
         version=str(library.__version__),
         threads=int(settings.intra_op_num_threads),
         accelerator=_short(used[0]),
-        details={"providers": list(used), "inter_op_threads": int(settings.inter_op_num_threads), "graph_optimisation": settings.graph_optimization_level.name},
+        details={
+            "providers": list(used), "inter_op_threads": int(settings.inter_op_num_threads), "graph_optimisation": settings.graph_optimization_level.name,
+            **({"settings": dict(asked)} if asked else {}),
+        },
     )
 
 

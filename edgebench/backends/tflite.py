@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.base import Facts, Options, TensorSpec, check_feeds, check_options
+from edgebench.backends.base import Facts, Options, TensorSpec, check_feeds, check_options, check_settings
 from edgebench.backends.door import closed
 from edgebench.errors import EngineError, InputError, MissingError, UnsupportedError, engine_errors
 
@@ -47,6 +47,7 @@ class TFLite:
     def open(self, path: Path, options: Options) -> TFLiteSession:
         interpreter_class, library, number = _runtime()
         check_options(self.name, options)
+        check_settings(self.name, options, {})
         with engine_errors(library, f"opening {path}"):
             interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)
             # Hands the graph to XNNPACK, which packs its weights now. tflite-runtime 2.14 never does so if only signatures

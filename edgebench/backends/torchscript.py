@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.base import Facts, Options, TensorSpec, check_feeds, check_options
+from edgebench.backends.base import Facts, Options, TensorSpec, check_feeds, check_options, check_settings
 from edgebench.backends.door import Door
 from edgebench.errors import EngineError, MissingError, engine_errors
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgebench.backends.base import Arrays
 
 DESCRIPTION = "edgebench.json"
+KNOBS: dict[str, tuple[Any, ...]] = {"freeze": ("no", "weights", "inference")}  # weights as constants; with what torch makes of that for inference
 
 
 class TorchScript:
@@ -34,6 +35,8 @@ class TorchScript:
     formats = ("torchscript",)
     runs_code = True
     extra = "torch"
+    knobs = KNOBS
+    process_wide = True  # its threads are a setting of the process: two sessions cannot differ in them
 
     def version(self) -> str:
         return str(_library().__version__)
@@ -42,12 +45,15 @@ class TorchScript:
         """Threads and the engine for int8 are settings of the whole process in torch: the last session opened decides."""
         torch = _library()
         check_options(self.name, options)
+        check_settings(self.name, options, self.knobs)
         torch.set_num_threads(options.threads)
         _choose_int8_engine(torch)
         extra = {DESCRIPTION: b""}
         with engine_errors(self.name, f"opening {path}"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch 2.10 and later call torch.jit deprecated at every use
             module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
+            if (freeze := options.settings.get("freeze", "no")) != "no":
+                module = torch.jit.freeze(module) if freeze == "weights" else torch.jit.optimize_for_inference(module)
         return TorchSession(torch, module, path, *_described(path, extra[DESCRIPTION]))
 
 

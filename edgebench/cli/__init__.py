@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "roofline": ("edgebench.cli.roofline", "Measure this machine's roofs, and place a model under them."),
     "study": ("edgebench.cli.study", "Compare models, methods and engines in one report."),
     "train": ("edgebench.cli.train", "Run a recipe: distil a small model."),
+    "tune": ("edgebench.cli.tune", "Search how to run a model fastest here."),
 }
 
 EXIT = """\b

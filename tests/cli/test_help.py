@@ -36,6 +36,7 @@ Commands:
   roofline   Measure this machine's roofs, and place a model under them.
   study      Compare models, methods and engines in one report.
   train      Run a recipe: distil a small model.
+  tune       Search how to run a model fastest here.
 
   Exit status:
     0    all is well
@@ -298,7 +299,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["bnech"],
             "error: there is no command 'bnech'; there are bench, compare, compress, convert, devices, doctor, export, models, predict, recommend, report, "
-            "roofline, study, train. Did you mean 'bench'?",
+            "roofline, study, train, tune. Did you mean 'bench'?",
         ),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
         (["predict"], "MODEL"),
