@@ -31,6 +31,7 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     backend: str
     threads: int = 1
     accelerator: str = "cpu"
+    require: str = "any"  # "full": a node that the accelerator does not take is an error
     profile: str = "host"
     scenario: str = "single-stream"  # a name in edgebench.bench.scenarios
     length: int | None = None  # tokens per input; null: real sentences at their own lengths
@@ -57,7 +58,8 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def name(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         scenario = f" {self.scenario}" if self.scenario != "single-stream" else ""
-        return f"{self.model} {self.backend} {self.precision} {threads}{f' {self.length} tokens' if self.length else ''}{scenario}"
+        where = f" on {self.accelerator}" if self.accelerator != "cpu" else ""
+        return f"{self.model} {self.backend} {self.precision} {threads}{where}{f' {self.length} tokens' if self.length else ''}{scenario}"
 
 
 class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -31,11 +31,13 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Options:
-    """How a session should run. `threads` is within one call; `accelerator` is an engine's own name for one; `settings` are some of the
-    engine's own knobs (`knobs` of its Backend), the others stay as the engine has them."""
+    """How a session should run. `threads` is within one call; `accelerator` is an engine's own name for one, and `require` how much of
+    the graph must run on it: "any" or "full", where a node that falls back to the processor is an error. `settings` are some of
+    the engine's own knobs (`knobs` of its Backend), the others stay as the engine has them."""
 
     threads: int = 1
     accelerator: str = "cpu"
+    require: str = "any"
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -77,7 +79,8 @@ class Backend(Protocol):
     """An engine. `formats` are the card formats it opens; `runs_code` marks formats that are programs, which are opened
     only with the user's consent. `extra` is the pip extra that installs it.
 
-    An engine with settings worth trying has `knobs` as well: the values of each, the engine's own choice first.
+    An engine with settings worth trying has `knobs` as well: the values of each, the engine's own choice first. One that can say
+    what each operator took has `nodes(path, options, feeds)`, the list of a graph's Nodes, their times the mean over the feeds.
     """
 
     name: str
@@ -114,12 +117,24 @@ def check_feeds(inputs: tuple[TensorSpec, ...], feeds: Arrays) -> None:
 
 def check_options(backend: str, options: Options, accelerators: Iterable[str] = ("cpu",)) -> None:
     """UsageError for a number of threads below 1, UnsupportedError for an accelerator that is not among those there are."""
+    if options.require not in ("any", "full"):
+        raise UsageError(f"require is {options.require!r}; expected 'any' or 'full'")
     if options.threads < 1:
         raise UsageError(f"threads is {options.threads}; expected 1 or more; leave it out for 1")
     known = sorted(accelerators)
     if options.accelerator not in known:
         near = did_you_mean(options.accelerator, known)
         raise UnsupportedError(f"backend {backend!r} has no accelerator {options.accelerator!r} here; it has {', '.join(known)}.{near}")
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator of a graph as the engine ran it: where, and the ns it took in one run."""
+
+    name: str
+    operator: str
+    accelerator: str
+    ns: float
 
 
 def check_settings(backend: str, options: Options, knobs: Mapping[str, tuple[Any, ...]]) -> None:

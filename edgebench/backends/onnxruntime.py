@@ -6,12 +6,15 @@ session has the CPU provider behind it, so nodes an accelerator does not take st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from edgebench.backends.base import Facts, Options, TensorSpec, check_feeds, check_options, check_settings
+from edgebench.backends.base import Facts, Node, Options, TensorSpec, check_feeds, check_options, check_settings
 from edgebench.backends.door import Door
 from edgebench.errors import EngineError, MissingError, UnsupportedError, engine_errors
 
@@ -46,6 +49,19 @@ class OnnxRuntime:
         return str(_library().__version__)
 
     def open(self, path: Path, options: Options) -> OnnxSession:
+        return OnnxSession(self._session(path, options), path, options)
+
+    def nodes(self, path: Path, options: Options, feeds: Sequence[Arrays]) -> list[Node]:
+        """By ONNX Runtime's own profiler, which itself takes a little of each operator's time."""
+        with TemporaryDirectory(prefix="edgebench-") as folder:
+            session = self._session(path, options, profile=f"{folder}/profile")
+            with engine_errors(self.name, f"running {path.name}"):
+                for one in feeds:
+                    session.run(None, one)
+            events = json.loads(Path(session.end_profiling()).read_text())
+        return _nodes(events, len(feeds))
+
+    def _session(self, path: Path, options: Options, *, profile: str = "") -> Any:
         library = _library()
         providers = {_short(one): one for one in library.get_available_providers() if one not in REMOTE}
         check_options(self.name, options, providers)
@@ -56,13 +72,18 @@ class OnnxRuntime:
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 4  # what goes wrong is raised; the engine's log would say it twice, on stderr
         _set(library, settings, options.settings)
+        if options.accelerator != "cpu":
+            settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+            settings.add_session_config_entry("session.disable_cpu_ep_fallback", str(int(options.require == "full")))
+        if profile:
+            settings.enable_profiling, settings.profile_file_prefix = True, profile
         with engine_errors(self.name, f"opening {path}"):
             session = library.InferenceSession(str(path), settings, providers=[*wanted, *({"CPUExecutionProvider"} - set(wanted))])
         used = session.get_providers()
         if used[0] != wanted[0]:
             got = ", ".join(map(_short, used))
             raise UnsupportedError(f"accelerator {options.accelerator!r} did not start; {path.name} got {got}; install its driver or use 'cpu'")
-        return OnnxSession(session, path, options.settings)
+        return session
 
 
 class OnnxSession:
@@ -71,10 +92,10 @@ class OnnxSession:
     lengths: tuple[int, ...] = ()
     parallel = True
 
-    def __init__(self, session: Any, path: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, session: Any, path: Path, options: Options) -> None:
         self.inputs = tuple(_spec(one) for one in session.get_inputs())
         self.outputs = tuple(_spec(one) for one in session.get_outputs())
-        self.facts = _facts(session, settings)
+        self.facts = _facts(session, options)
         self._names = [one.name for one in self.outputs]
         self._session = session
         self._doing = f"running {path.name}"
@@ -98,6 +119,28 @@ def _library() -> ModuleType:
         raise MissingError(f"backend 'onnxruntime' needs onnxruntime, which cannot be imported ({error}); install edgebench") from error
     library: ModuleType = onnxruntime
     return library
+
+
+def _placed(session: Any) -> dict[str, int] | None:
+    """How many nodes each accelerator was given; None where this version of the engine does not tell."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    counts: Counter[str] = Counter()
+    for part in session.get_provider_graph_assignment_info():
+        counts[_short(part.ep_name)] += len(part.get_nodes())
+    return dict(counts)
+
+
+def _nodes(events: list[dict[str, Any]], runs: int) -> list[Node]:
+    """The profiler's events of single nodes, in µs, by name."""
+    found: dict[str, Node] = {}
+    for event in events:
+        if event.get("cat") != "Node" or not event["name"].endswith("_kernel_time"):
+            continue
+        name, told = event["name"].removesuffix("_kernel_time"), event["args"]
+        before = found[name].ns if name in found else 0.0
+        found[name] = Node(name, told["op_name"], _short(told["provider"]), before + 1e3 * event["dur"] / runs)
+    return list(found.values())
 
 
 def _set(library: ModuleType, session: Any, asked: Mapping[str, Any]) -> None:
@@ -129,7 +172,7 @@ def _spec(node: Any) -> TensorSpec:
     return TensorSpec(node.name, DTYPES.get(kind, kind), tuple(size if isinstance(size, int) else None for size in node.shape))
 
 
-def _facts(session: Any, asked: Mapping[str, Any]) -> Facts:
+def _facts(session: Any, asked: Options) -> Facts:
     library = _library()
     settings = session.get_session_options()
     used = session.get_providers()
@@ -140,7 +183,7 @@ def _facts(session: Any, asked: Mapping[str, Any]) -> Facts:
         accelerator=_short(used[0]),
         details={
             "providers": list(used), "inter_op_threads": int(settings.inter_op_num_threads), "graph_optimisation": settings.graph_optimization_level.name,
-            **({"settings": dict(asked)} if asked else {}),
+            **({"settings": dict(asked.settings)} if asked.settings else {}), **({"nodes": _placed(session)} if asked.accelerator != "cpu" else {}),
         },
     )
 

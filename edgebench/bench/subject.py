@@ -29,7 +29,8 @@ def load(spec: Spec) -> Pipeline:
     from edgebench import pipeline
 
     pipe = pipeline.load(
-        spec.model, backend=spec.backend, precision=spec.precision, threads=spec.threads, accelerator=spec.accelerator, allow_code=spec.allow_code
+        spec.model, backend=spec.backend, precision=spec.precision, threads=spec.threads, accelerator=spec.accelerator, require=spec.require,
+        allow_code=spec.allow_code,
     )
     if pipe.variant.format != spec.format:
         raise UnsupportedError(f"backend {spec.backend!r} opened {pipe.variant.name}, not {spec.format}/{spec.precision}; list one of them in the card")

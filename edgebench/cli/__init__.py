@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("edgebench.cli.doctor", "Say what works here, what makes times noisy, and what helps."),
     "export": ("edgebench.cli.export", "Write a trained model as files of every engine, with a card."),
     "models": ("edgebench.cli.models", "List, show, verify or add models."),
+    "operators": ("edgebench.cli.operators", "Show which operators of a model take the time."),
     "predict": ("edgebench.cli.predict", "Ask a model about texts or files."),
     "recommend": ("edgebench.cli.recommend", "Say which measured cell to take within limits, and why."),
     "report": ("edgebench.cli.report", "Show records as a table, a page, plots, or a file of numbers."),

@@ -38,6 +38,8 @@ Exit status:
 @click.option("-p", "--precision", "precisions", type=Names(), default=(), help="Precisions to try. Default: all the model has.")
 @click.option("-t", "--threads", type=Counts(), default=(), help="Threads within one call. Default: the device profile's, 1.")
 @click.option("-l", "--length", "lengths", type=Counts(), default=(), metavar="32,128", help="Cut or join real inputs to so many tokens. Default: as they are.")
+@click.option("--accelerator", metavar="NAME", help="What the engine should run on, by its own name. Default: cpu.")
+@click.option("--require", type=click.Choice(["any", "full"]), help="full: what the accelerator does not take is an error, not cpu's.")
 @click.option("--points", type=Names(), default=(), metavar="all|NAMES", help="Speeds of a model that has several. Default: its first.")
 @click.option("-s", "--scenario", "scenarios", type=Names(), default=("single-stream",),
               help="How queries come: see docs/scenarios.md. Default: single-stream.")
@@ -122,7 +124,7 @@ def _ask(
     effort = QUICK if quick else FULL if full else USUAL
     if examples:
         effort = replace(effort, examples=examples)
-    given = {name: rest.pop(name) for name in ("batch", "rate_hz", "bound_ns", "rules", "meter", "cool_to_c")}
+    given = {name: rest.pop(name) for name in ("batch", "rate_hz", "bound_ns", "rules", "meter", "cool_to_c", "accelerator", "require")}
     if given["cool_to_c"] is None:
         given["cool_to_c"] = profile.cool_to_c
     minutes = rest.pop("minutes") or (SUSTAINED_MINUTES if "sustained" in rest["scenarios"] else None)

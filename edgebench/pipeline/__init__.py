@@ -30,14 +30,15 @@ DEFAULT_BACKENDS = ("onnxruntime", "tflite", "torchscript")
 def load(
     model: str, *, backend: str | None = None, precision: str | None = None, threads: int = 1, accelerator: str = "cpu",
     allow_code: bool = False, max_tokens: int | None = None, point: str | None = None, target_latency: str | None = None,
-    settings: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None, require: str = "any",
 ) -> Pipeline:
     """Open a model by its card's name or a card file's path, its digests checked first; nothing is downloaded.
 
     Without `backend` the first installed of onnxruntime, tflite, torchscript that opens a variant is taken; without
     `precision` int8 or uint8 where there is one. `allow_code` consents to a format that is a program (TorchScript) from a card
-    that edgebench does not bundle. `max_tokens` shortens what a text model reads. `settings` are the engine's own (`knobs` of its
-    Backend). A deployment file, as `edgebench tune` writes it, says all of these itself.
+    that edgebench does not bundle. `max_tokens` shortens what a text model reads. `settings` are the engine's own
+    (`knobs` of its Backend); with `require` "full" a graph of which the accelerator does not take every node is an error. A
+    deployment file, as `edgebench tune` writes it, says all of these itself.
 
     Of a model of several speeds a `DynamicPipeline` (`edgebench.pipeline.dynamic`) comes back, with `target_latency` ("5 ms") one that chooses
     the speed of each call by itself; `point`, or "elastic-sst2@0.5x0.5" as the model, opens one speed alone.
@@ -50,7 +51,7 @@ def load(
         named = str(path.parent / told.deploys) if catalog.split(told.deploys)[0].endswith(".toml") else told.deploys
         return load(
             named, backend=told.backend, precision=told.precision, threads=told.threads, accelerator=told.accelerator, settings=told.settings,
-            allow_code=allow_code, max_tokens=max_tokens, point=point, target_latency=target_latency,
+            require=require, allow_code=allow_code, max_tokens=max_tokens, point=point, target_latency=target_latency,
         )
     card = cards.read(path)
     point = point or catalog.split(model)[1]
@@ -70,7 +71,7 @@ def load(
     making = _Aside(lambda: plugins.get("tasks", card.task)(card, files(path, card)))
     target_ns = _target(target_latency, variant, point)
     found = verifying[variant.name].result()
-    opened = _Opener(engine, found, Options(threads=threads, accelerator=accelerator, settings=settings or {}))
+    opened = _Opener(engine, found, Options(threads=threads, accelerator=accelerator, require=require, settings=settings or {}))
     if point is None and len(variant.points) > 1:
         return _dynamic(card, variant, opened, making.result(), target_ns)
     one = variant.point(point) if point else next(iter(variant.points), None)

@@ -30,6 +30,7 @@ Commands:
   doctor     Say what works here, what makes times noisy, and what helps.
   export     Write a trained model as files of every engine, with a card.
   models     List, show, verify or add models.
+  operators  Show which operators of a model take the time.
   predict    Ask a model about texts or files.
   recommend  Say which measured cell to take within limits, and why.
   report     Show records as a table, a page, plots, or a file of numbers.
@@ -104,6 +105,10 @@ Options:
                                   profile's, 1.
   -l, --length 32,128             Cut or join real inputs to so many tokens.
                                   Default: as they are.
+  --accelerator NAME              What the engine should run on, by its own
+                                  name. Default: cpu.
+  --require [any|full]            full: what the accelerator does not take is
+                                  an error, not cpu's.
   --points all|NAMES              Speeds of a model that has several. Default:
                                   its first.
   -s, --scenario A,B              How queries come: see docs/scenarios.md.
@@ -298,8 +303,8 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (
             ["bnech"],
-            "error: there is no command 'bnech'; there are bench, compare, compress, convert, devices, doctor, export, models, predict, recommend, report, "
-            "roofline, study, train, tune. Did you mean 'bench'?",
+            "error: there is no command 'bnech'; there are bench, compare, compress, convert, devices, doctor, export, models, operators, predict, recommend, "
+            "report, roofline, study, train, tune. Did you mean 'bench'?",
         ),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
         (["predict"], "MODEL"),
