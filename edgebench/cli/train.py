@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgebench.models.data import Labelled
     from edgebench.train.data import Examples
     from edgebench.train.dynamic import Recipe as DynamicRecipe
+    from edgebench.train.methods import Recipe as MethodRecipe
     from edgebench.train.recipe import Progress, Recipe
     from edgebench.train.translate import Recipe as TranslationRecipe
 
@@ -49,8 +50,8 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
 
     from edgebench.models.data import load
     from edgebench.models.weights import fetch_weights
+    from edgebench.train import methods, translate
     from edgebench.train import recipe as recipes
-    from edgebench.train import translate
     from edgebench.train.data import fingerprint, sentences, tagged, tokenised
 
     console = Console()
@@ -61,7 +62,10 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
         _translator(console, translate.read(path), out, data, offline)
         return
     if "method" in said:
-        _dynamic(path, out, data, offline)
+        if said["method"] in methods.KINDS:
+            _method(console, path, out, data, offline)
+        else:
+            _dynamic(path, out, data, offline)
         return
     plan = recipes.read(path)
     folder = out or Path("runs") / plan.name
@@ -164,6 +168,66 @@ def _dynamic(path: Path, out: Path | None, data: Path | None, offline: bool) -> 
     click.echo(f"{folder / 'net.pt'} and {folder / 'result.json'} are written")
 
 
+def _method(console: Console, path: Path, out: Path | None, data: Path | None, offline: bool) -> None:
+    """The nets that a recipe of one method asks for, each in a folder of its own if there are several, with a line of records.jsonl each."""
+    from edgebench.models.data import load
+    from edgebench.models.weights import fetch_weights
+    from edgebench.train import methods, students, trained
+    from edgebench.train.data import Examples, fingerprint, hold_out, sentences, tokenised
+
+    plan = methods.read(path)
+    folder = out or Path("runs") / plan.name
+    training, dev_set = (load(plan.dataset, split, folder=data, offline=offline) for split in ("train", "dev"))
+    weights = fetch_weights(plan.weights, offline=offline) if isinstance(plan, methods.FineTune | methods.MobileBert) else None
+    name = getattr(plan, "teacher", None)
+    teacher, tokenizer = _teacher(name, folder) if name else (None, (weights or fetch_weights("minilm-l6", offline=offline)) / "tokenizer.json")
+    examples, dev = (tokenised(one, tokenizer, plan.max_tokens) for one in (training, dev_set))
+    more = Examples([], [])
+    if asked := getattr(plan, "unlabelled", None):
+        texts = load(asked.dataset, "train", folder=data, offline=offline)
+        more = sentences(texts, tokenizer, count=asked.count, max_tokens=asked.max_tokens, seed=plan.seed)
+    if done := _claim(folder, plan, fingerprint(examples)):
+        click.echo(f"going on in {folder}, which holds {', '.join(done)}")
+    (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
+    theirs = trained.answers(teacher, dev) if teacher else None
+    for variant, one in methods.planned(plan):
+        if (plan.name, variant.name, one.seed) in trained.known(folder / "records.jsonl"):
+            continue
+        chosen, held_out = hold_out(examples, one.held_out, one.seed)
+        here = folder if not plan.variants and not plan.seeds else folder / f"{variant.name.replace(' ', '-')}-{one.seed}"
+        with _progress(console) as progress:
+            setting = students.Setting(
+                chosen.select(range(min(one.examples or len(chosen), len(chosen)))), more, len(training.label_names), here, teacher, weights, progress,
+            )
+            try:
+                made = students.make(one, setting)
+            except FloatingPointError as error:
+                raise EngineError(str(error)) from error
+        record = trained.record(one, variant, made, setting, held_out, dev, (str(name), theirs) if theirs else None)
+        students.save(made, one, record, here)
+        trained.append(record, folder / "records.jsonl")
+        of = f", {record['over_teacher']:.1%} of {name}'s (p = {record['p']:.2g})" if theirs else ""
+        right = _score({"accuracy_dev": record["correct"] / len(dev)}, "dev", len(dev))
+        click.echo(f"{plan.name}, {variant.name}, seed {one.seed}: {record['parameters']:,} parameters, {right} on {dev_set.name} {dev_set.split}{of}")
+    click.echo(f"{folder / 'records.jsonl'} is written")
+
+
+def _teacher(name: str, folder: Path) -> tuple[Any, Path]:
+    """The net of the recipe `name`, whose run lies beside `folder`, or of the model of that name; and its tokenizer."""
+    from edgebench import catalog
+    from edgebench.models import card as cards
+    from edgebench.train import checkpoint, students
+
+    beside = folder.parent / name
+    if (beside / "result.json").exists():
+        return students.read(beside)[0], beside / "tokenizer.json"
+    if name not in catalog.paths("models"):
+        raise UsageError(f"the teacher {name!r} is no model and {beside} no finished run; train it first: edgebench train {name} --out {beside}")
+    path = catalog.find("models", name)
+    source = checkpoint.read_card(cards.read(path), path)
+    return source.net, source.tokenizer
+
+
 def find(recipe: str) -> Path:
     """The bundled recipe of that name, or the file at that path."""
     if recipe.endswith(".toml"):
@@ -189,6 +253,7 @@ def _need(*modules: str) -> None:
 
 
 def _claim(folder: Path, plan: Recipe | TranslationRecipe | DynamicRecipe, sha256: str) -> list[str]:
+def _claim(folder: Path, plan: Recipe | TranslationRecipe | MethodRecipe, sha256: str) -> list[str]:
     """Note in `folder` what it is trained by and on; the checkpoints of an earlier run of just that."""
     import msgspec
 

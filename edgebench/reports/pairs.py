@@ -6,7 +6,6 @@ differed around the two: `edgebench.reports.contexts`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from edgebench.bench import stats
 from edgebench.record import Record
 from edgebench.reports.base import model
 from edgebench.reports.contexts import Difference, differences
+from edgebench.tasks.metrics import mcnemar
 
 CELL = ("format", "precision", "backend", "threads", "accelerator", "scenario", "length", "batch", "rate_hz", "bound_ns", "rules")  # and the model's name
 SIGNIFICANT = 0.05  # of McNemar's test
@@ -114,16 +114,6 @@ def time_ns(record: Record) -> float | None:
     """The middle of `series` over the processes."""
     found = series(record)
     return stats.interval(found).value if found else None
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-    """How likely at least so uneven a split of the examples that one of two got right is, if neither is better: exact, two-sided.
-
-    Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages", Psychometrika
-    12 (1947) 153-157; exact as a sign test, the count being Binomial(only_a + only_b, 1/2).
-    """
-    n, fewer = only_a + only_b, min(only_a, only_b)
-    return min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / (1 << n))
 
 
 def refusals(found: Sequence[tuple[Record, Record]]) -> list[str]:

@@ -13,26 +13,57 @@ from typing import Any
 
 import msgspec
 import torch
+from torch import Tensor
 
 from edgebench.train import search
-from edgebench.train.cells import Architecture, CellNet, take_words
+from edgebench.train.cells import Architecture, CellNet, build, take_words
 from edgebench.train.data import Examples
 from edgebench.train.loop import Schedule, train
 from edgebench.train.nets import Net
-from edgebench.train.search import Space, Supernet
+from edgebench.train.search import Known, Space, Supernet
 
 SPACE = Space(deepest=4, nodes=2, operations=("conv3", "conv5", "dilated3", "max3", "identity", "zero"))
 WIDTH = 128  # channels, as published
-RETRAINED = 3  # times as many epochs as were searched
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
 
+class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`probes`, `search` and `retrain` are the three stages' schedules; the first two see `searched` random texts, or all. `cost` weighs size
+    and work, `gamma` the probes against the labels, `soft` the teacher's own answers in the last stage. With `random` a cell is drawn, not
+    searched for."""
+
+    probes: Schedule = Schedule(epochs=1, batch_size=64, learning_rate=5e-3)
+    search: Schedule = Schedule(epochs=1, batch_size=64, learning_rate=2e-3, weight_decay=3e-4, clip_norm=5.0)
+    retrain: Schedule = Schedule(epochs=3, batch_size=64, learning_rate=2e-3, weight_decay=3e-4, clip_norm=5.0)
+    searched: int | None = None
+    cost: float = 4.0
+    gamma: float = 0.8
+    soft: float = 0.0
+    width: int = WIDTH
+    deepest: int = SPACE.deepest
+    nodes: int = SPACE.nodes
+    operations: tuple[str, ...] = SPACE.operations
+    random: bool = False
+
+    @property
+    def space(self) -> Space:
+        return Space(self.deepest, self.nodes, self.operations)
+
+
+def lasting(epochs: float, batch_size: int, cost: float) -> How:
+    """The defaults for `epochs` epochs of probes and of search, and three times as many after it."""
+    how = How(cost=cost)
+    changed = {"probes": epochs, "search": epochs, "retrain": 3 * epochs}
+    schedules = {name: msgspec.structs.replace(getattr(how, name), epochs=more, batch_size=batch_size) for name, more in changed.items()}
+    return msgspec.structs.replace(how, **schedules)
+
+
 def adabert(
-    teacher: Net, examples: Examples, out: Path, *, epochs: float, cost: float, seed: int, batch_size: int = 64, space: Space = SPACE, width: int = WIDTH,
+    teacher: Net, examples: Examples, out: Path, how: How, *, seed: int, more: Examples | None = None,
     progress: Progress = lambda stage, step, steps, losses: None,
 ) -> tuple[CellNet, Architecture]:
-    """Search for `epochs` epochs with `cost` as the weight of the cost (published: 4), then train what was found."""
+    """Search, then train what was found, which also imitates the teacher on the sentences `more`, whose labels are -1."""
     def loop(stage: str) -> dict[str, Any]:
         return {
             "seed": seed, "checkpoint": out / f"{stage}.checkpoint", "log": out / f"{stage}.jsonl",
@@ -40,19 +71,37 @@ def adabert(
         }
 
     torch.manual_seed(seed)
-    known = search.probe(teacher, examples, Schedule(epochs=epochs, batch_size=batch_size, learning_rate=5e-3), **loop("probes"))
     order = torch.randperm(len(examples)).tolist()
-    half, choosing = known.select(order[: len(order) // 2]), known.select(order[len(order) // 2 :])
-    config = teacher.config
-    net = Supernet(space, width=width, vocab=config.vocab_size, labels=config.num_labels, positions=config.max_position_embeddings)
-    take_words(net, teacher.get_input_embeddings().weight.detach())
-    net.words.requires_grad_(False)
-    schedule = Schedule(epochs=epochs, batch_size=batch_size, learning_rate=2e-3, weight_decay=3e-4, clip_norm=5.0)
-    steps = round(-(-len(half.examples) // schedule.batch_size) * epochs)
-    train(search.search_loss(net, half, choosing, steps=steps, beta=cost), net, half.examples, schedule, **loop("search"))
-    found = search.derive(net)
+    examples = examples.select(order)
+    count = min(how.searched or len(examples), len(examples))
+    rest = examples.select(range(count, len(examples))) + more if more else examples.select(range(count, len(examples)))
+    known = search.probe(teacher, examples.select(range(count)), how.probes, more=rest, **loop("probes"))
+    words = teacher.get_input_embeddings().weight.detach()
+    torch.manual_seed(seed)
+    if how.random:
+        found = search.at_random(how.space, seed)
+        small = build(found, width=how.width, **_sizes(teacher))
+        take_words(small, words)
+    else:
+        small, found = _searched(known, count, how, _sizes(teacher), words, loop("search"))
     (out / "architecture.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     (out / "cell.svg").write_text(search.draw(found))
-    small = search.inherit(net, found)
-    train(search.retrain_loss(small, known), small, examples, msgspec.structs.replace(schedule, epochs=RETRAINED * epochs), **loop("retrain"))
+    train(search.retrain_loss(small, known, gamma=how.gamma, soft=how.soft), small, known.examples, how.retrain, **loop("retrain"))
     return small.eval(), found
+
+
+def _searched(known: Known, count: int, how: How, sizes: dict[str, int], words: Tensor, loop: dict[str, Any]) -> tuple[CellNet, Architecture]:
+    """The found net with the weights it has from the search, over the first `count` examples: half for weights, half for choices."""
+    half, choosing = known.select(range(count // 2)), known.select(range(count // 2, count))
+    net = Supernet(how.space, width=how.width, **sizes)
+    take_words(net, words)
+    net.words.requires_grad_(False)
+    steps = round(-(-len(half.examples) // how.search.batch_size) * how.search.epochs)
+    train(search.search_loss(net, half, choosing, steps=steps, gamma=how.gamma, beta=how.cost), net, half.examples, how.search, **loop)
+    found = search.derive(net)
+    return search.inherit(net, found), found
+
+
+def _sizes(teacher: Net) -> dict[str, int]:
+    config = teacher.config
+    return {"vocab": config.vocab_size, "labels": config.num_labels, "positions": config.max_position_embeddings}

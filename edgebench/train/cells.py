@@ -127,11 +127,22 @@ class Cell(nn.Module):
                 if into != target:
                     continue
                 for number, module in enumerate(self.edges[at]):
-                    part = module(places[source], real)
-                    total = total + (part if gates is None else gates[at, number] * part)
+                    total = total + (module(places[source], real) if gates is None else _gated(module, places[source], real, gates[at, number]))
             places.append(total)
         share = torch.softmax(self.weights, dim=0)
         return torch.stack([share[at] * node for at, node in enumerate(places[2:])]).sum(0)
+
+
+def _gated(module: nn.Module, x: Tensor, real: Tensor, gate: Tensor) -> Tensor:
+    """gate * module(x). Through a gate of 0 no gradient reaches the module or x, only the gate: where it learns the module's output is
+    needed, else nothing is."""
+    if gate.item() != 0:
+        return gate * module(x, real)
+    if not gate.requires_grad:
+        return torch.zeros_like(x)
+    with torch.no_grad():
+        part = module(x, real)
+    return gate * part
 
 
 class CellNet(nn.Module):

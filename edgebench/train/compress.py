@@ -185,8 +185,8 @@ def _factorize(work: Work, source: Source, texts: Labelled, plan: Plan, out: Pat
 def _adabert(work: Work, source: Source, texts: Labelled, plan: Plan, out: Path, progress: Progress) -> None:
     examples, _ = _parts(texts, work.tokenizer, source.max_tokens, plan)
     teacher = _frozen(work.net)
-    how = {"epochs": plan.epochs, "cost": plan.cost, "seed": plan.seed, "batch_size": plan.batch_size}
-    work.net, found = adabert.adabert(teacher, examples, out, **how, progress=progress)  # type: ignore[arg-type]
+    how = adabert.lasting(plan.epochs, plan.batch_size, plan.cost)
+    work.net, found = adabert.adabert(teacher, examples, out, how, seed=plan.seed, progress=progress)
     cell = ", ".join(f"{one.operation} {one.source} to {one.target}" for one in found.edges)
     work.done.append(f"{found.depth} cells of {cell}, found with {plan.cost:g} as the weight of cost")
 

@@ -54,6 +54,20 @@ def build(
     return MobileBert(config)
 
 
+def published(layers: int = 24, positions: int = 512) -> MobileBertModel:
+    """An encoder of the published shape, with random weights."""
+    return MobileBertModel(MobileBertConfig(num_hidden_layers=layers, max_position_embeddings=positions, classifier_activation=False), add_pooling_layer=True)
+
+
+def classifier(encoder: MobileBertModel, labels: int) -> MobileBert:
+    """A classifier around an encoder's weights, with a fresh head."""
+    config = MobileBertConfig.from_dict({**encoder.config.to_dict(), "num_labels": labels})
+    config._attn_implementation = "edgebench_scores"
+    net = MobileBert(config)
+    net.mobilebert.load_state_dict(encoder.state_dict(), strict=False)  # a classifier's encoder has the pooler, which does nothing here
+    return net
+
+
 def trace(net: MobileBert, input_ids: Tensor, attention_mask: Tensor) -> nets.Traced:
     """Logits, hidden states (the embedding output first) and pre-softmax scores of one forward pass."""
     out = net(input_ids=input_ids, attention_mask=attention_mask, output_hidden_states=True)
@@ -172,7 +186,7 @@ def from_tflite(path: Path) -> MobileBertModel:
     depth = 1 + max(int(name.split(".")[2]) for name in found if name.startswith("encoder.layer."))
     for layer in range(depth):
         found.setdefault(f"encoder.layer.{layer}.bottleneck.input.LayerNorm.bias", found[f"encoder.layer.{layer}.attention.output.dense.bias"])
-    net = MobileBertModel(MobileBertConfig(num_hidden_layers=depth, max_position_embeddings=len(places), classifier_activation=False), add_pooling_layer=True)
+    net = published(depth, len(places))
     missing = net.load_state_dict(found, strict=False).missing_keys
     if missing:
         raise CardError(f"{path.name} lacks {len(missing)} tensors of a MobileBERT, first {missing[0]!r}; expected the whole encoder")

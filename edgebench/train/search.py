@@ -14,17 +14,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 import torch
 from torch import Tensor, nn
 
 from edgebench.train.cells import OPERATIONS, Architecture, Cell, CellNet, Edge, all_edges, build, operations_per_position, parameters
-from edgebench.train.data import Batch, Examples, collate
+from edgebench.train.data import Batch, Examples, collate, in_order
+from edgebench.train.distill import soft_cross_entropy
 from edgebench.train.loop import Loss, Schedule, train
 from edgebench.train.nets import Net
 
 COLDEST = 0.2  # the temperature at the end; it starts at 1
 EDGES_KEPT = 2  # of those into a node
+UNKNOWN = -1  # the label of a sentence that has none
 
 
 @dataclass(frozen=True)
@@ -95,38 +98,43 @@ class Probes(nn.Module):
 
 @dataclass(frozen=True)
 class Known:
-    """Examples, and what a teacher's probes say of them: (n, layers, C) logits, and each probe's cross entropy on the labels."""
+    """Examples, and what a teacher knows of them: its probes' (n, layers, C) logits, each probe's cross entropy on the labels, and the
+    teacher's own (n, C) logits."""
 
     examples: Examples
     logits: Tensor
     errors: Tensor
+    answers: Tensor | None = None
 
     def select(self, rows: Sequence[int]) -> Known:
-        return Known(self.examples.select(rows), self.logits[list(rows)], self.errors)
+        return Known(self.examples.select(rows), self.logits[list(rows)], self.errors, None if self.answers is None else self.answers[list(rows)])
 
 
-def probe(teacher: Net, examples: Examples, schedule: Schedule, **loop: object) -> Known:
-    """Train probes on `teacher`'s frozen layers by the one loop, whose further arguments are `loop`; their answers to the examples."""
+def probe(teacher: Net, examples: Examples, schedule: Schedule, *, more: Examples | None = None, **loop: object) -> Known:
+    """Train probes on `teacher`'s frozen layers by the one loop, whose further arguments are `loop`; what they and it say of the examples and of
+    `more`, which may have no labels (-1)."""
     teacher.eval().requires_grad_(False)
     config = teacher.config
     probes = Probes(config.num_hidden_layers + 1, config.hidden_size, config.num_labels)
 
-    def read(batch: Batch) -> Tensor:
+    def read(batch: Batch) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            states = teacher(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=True).hidden_states
-        answers: Tensor = probes(states, batch.mask)
-        return answers
+            out = teacher(input_ids=batch.ids, attention_mask=batch.mask, output_hidden_states=True)
+        return probes(out.hidden_states, batch.mask), out.logits
 
     def loss(batch: Batch) -> dict[str, Tensor]:
-        answers = read(batch)
+        answers, _ = read(batch)
         return {"probes": nn.functional.cross_entropy(answers.flatten(0, 1), batch.labels.repeat_interleave(answers.shape[1])) * answers.shape[1]}
 
     train(loss, probes, examples, schedule, **loop)  # type: ignore[arg-type]
+    known = examples + more if more else examples
+    logits, own = torch.zeros(len(known), config.num_hidden_layers + 1, config.num_labels), torch.zeros(len(known), config.num_labels)
     with torch.no_grad():
-        logits = torch.cat([read(collate(examples, range(at, min(at + 64, len(examples))))) for at in range(0, len(examples), 64)])
-    labels = torch.tensor(examples.labels)
-    errors = torch.stack([nn.functional.cross_entropy(logits[:, layer], labels) for layer in range(logits.shape[1])])
-    return Known(examples, logits, errors)
+        for batch in in_order(known):
+            logits[batch.rows], own[batch.rows] = read(batch)
+    labels = torch.tensor(known.labels)
+    errors = torch.stack([nn.functional.cross_entropy(logits[:, layer], labels, ignore_index=UNKNOWN) for layer in range(logits.shape[1])])
+    return Known(known, logits, errors, own)
 
 
 def matched(depth: int, layers: int) -> list[int]:
@@ -193,6 +201,22 @@ def derive(net: Supernet) -> Architecture:
     return Architecture(int(depth.argmax()) + 1, net.space.nodes, tuple(edges))
 
 
+def at_random(space: Space, seed: int) -> Architecture:
+    """A cell that nobody searched for, the deepest of its space: what a search is compared with."""
+    random, edges = Random(seed), []
+    for target in range(2, space.nodes + 2):
+        for source in sorted(random.sample(range(target), EDGES_KEPT)):
+            edges.append(Edge(source, target, random.choice([one for one in space.operations if one != "zero"])))
+    return Architecture(space.deepest, space.nodes, tuple(edges))
+
+
+def share_of_dearest(found: Architecture, space: Space, width: int) -> float:
+    """The cost of a found net as the search counts it, over that of the dearest one in its space: (0, 1]."""
+    each = dict(zip(space.operations, costs(space.operations, width).tolist(), strict=True))
+    used = sum(each[one.operation] for one in found.edges) * found.depth
+    return used / (max(each.values()) * EDGES_KEPT * space.nodes * space.deepest)
+
+
 @torch.no_grad()
 def inherit(net: Supernet, found: Architecture, *, dropout: float = 0.1) -> CellNet:
     """The found net with the weights that the search trained, to be trained further."""
@@ -211,15 +235,17 @@ def inherit(net: Supernet, found: Architecture, *, dropout: float = 0.1) -> Cell
     return small
 
 
-def retrain_loss(net: CellNet, known: Known, *, gamma: float = 0.8) -> Loss:
-    """What the found net learns further by: labels, and the probes."""
+def retrain_loss(net: CellNet, known: Known, *, gamma: float = 0.8, soft: float = 0.0) -> Loss:
+    """What the found net learns further by: labels where there are any, the probes, and with the weight `soft` the teacher's own answers."""
 
     def loss(batch: Batch) -> dict[str, Tensor]:
         prefixes = net.prefixes(batch.ids, batch.mask)
-        return {
-            "cross_entropy": (1.0 - gamma) * nn.functional.cross_entropy(prefixes[-1], batch.labels),
-            "probes": gamma * distillation(prefixes, known.logits[batch.rows], known.errors),
-        }
+        terms = {"probes": gamma * distillation(prefixes, known.logits[batch.rows], known.errors)}
+        if (batch.labels != UNKNOWN).any():
+            terms["cross_entropy"] = (1.0 - gamma) * nn.functional.cross_entropy(prefixes[-1], batch.labels, ignore_index=UNKNOWN)
+        if soft and known.answers is not None:
+            terms["soft_cross_entropy"] = soft * soft_cross_entropy(prefixes[-1], known.answers[batch.rows])
+        return terms
 
     return loss
 

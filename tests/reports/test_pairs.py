@@ -10,7 +10,7 @@ import pytest
 
 from edgebench.record import Accuracy, Cold, Latency, Memory, Record, Throughput
 from edgebench.reports import pairs
-from edgebench.reports.pairs import Answers, compare, match, mcnemar, series, time_ns, unsure, worse
+from edgebench.reports.pairs import Answers, compare, match, series, time_ns, unsure, worse
 
 MS = 1_000_000
 
@@ -127,15 +127,6 @@ def test_what_a_scenario_is_judged_by_is_a_time(facts: dict[str, Any], expected:
 
 
 # accuracy
-
-
-@pytest.mark.parametrize(
-    ("only_a", "only_b", "p"),
-    [(0, 0, 1), (1, 0, 1), (3, 3, 1), (0, 6, 2 / 64), (1, 9, 22 / 1024), (121, 59, 4.434449e-06), (5, 15, 0.04138947)],
-)
-def test_mcnemars_exact_test_is_the_two_sided_sign_test(only_a: int, only_b: int, p: float) -> None:
-    assert mcnemar(only_a, only_b) == pytest.approx(p, rel=1e-5)
-    assert mcnemar(only_b, only_a) == mcnemar(only_a, only_b)
 
 
 def test_answers_are_compared_one_by_one(make: Callable[..., Record]) -> None:
