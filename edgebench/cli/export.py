@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import click
 from edgebench.errors import MissingError, UsageError
 
 if TYPE_CHECKING:
+    from edgebench.train.bundle import Made as Text
     from edgebench.train.export_translator import Made
 
 SAMPLES = 256  # training texts on which an int8-static file's ranges are measured
@@ -36,7 +38,7 @@ def command(run: str, into: Path, variants: str | None, data: Path | None, offli
     logging.disable(logging.WARNING)  # torchao, which a converter brings, warns of parts of itself that are not for this machine
     try:
         from edgebench.train import checkpoint, export_dynamic
-        from edgebench.train.bundle import bundle, read_run
+        from edgebench.train.bundle import bundle, read_run, write
         from edgebench.train.data import hold_out, tokenised
         from edgebench.train.export import VARIANTS
     except ImportError as error:
@@ -57,6 +59,12 @@ def command(run: str, into: Path, variants: str | None, data: Path | None, offli
             card = export_translator.write(made, into, labelled, variants=asked or export_translator.VARIANTS, tell=click.echo)
             click.echo(f"{card} is written; try: edgebench predict {card} 'Two dogs are playing.'")
         return
+    if taught := _taught(Path(run)):
+        labelled = load(taught.dataset, "dev", folder=data, offline=offline)
+        samples = load(taught.dataset, "train", folder=data, offline=offline, limit=SAMPLES).texts if "-static" in (variants or "") else ()
+        card = write(taught, into, labelled, variants=asked or VARIANTS, samples=samples, tell=click.echo)
+        click.echo(f"{card} is written; try: edgebench bench {card}")
+        return
     if plan := export_dynamic.finished(Path(run)):
         start = catalog.find("models", plan.start)
         source = checkpoint.read_card(cards.read(start), start)
@@ -75,6 +83,17 @@ def command(run: str, into: Path, variants: str | None, data: Path | None, offli
     samples = load(finished.recipe.dataset, "train", folder=data, offline=offline, limit=SAMPLES).texts if static else ()
     card = bundle(finished, into, tokenizer, labelled, variants=wanted, samples=samples, tell=click.echo)
     click.echo(f"{card} is written; try: edgebench bench {card}")
+
+
+def _taught(run: Path) -> Text | None:
+    """The net that a recipe of one method left in RUN, if that is what it holds."""
+    from edgebench.train import bundle
+
+    try:
+        method = json.loads((run / "result.json").read_text())["recipe"].get("method")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # read_run says what is wrong
+    return None if method is None else bundle.read_student(run)
 
 
 def _translators(run: str, offline: bool) -> list[Made]:

@@ -252,8 +252,7 @@ def _need(*modules: str) -> None:
             raise MissingError(f"training needs {module}, which is not installed; install edgebench[train]") from error
 
 
-def _claim(folder: Path, plan: Recipe | TranslationRecipe | DynamicRecipe, sha256: str) -> list[str]:
-def _claim(folder: Path, plan: Recipe | TranslationRecipe | MethodRecipe, sha256: str) -> list[str]:
+def _claim(folder: Path, plan: Recipe | TranslationRecipe | DynamicRecipe | MethodRecipe, sha256: str) -> list[str]:
     """Note in `folder` what it is trained by and on; the checkpoints of an earlier run of just that."""
     import msgspec
 

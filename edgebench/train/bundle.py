@@ -24,7 +24,7 @@ from edgebench.errors import CardError, EngineError
 from edgebench.models.artifact import digest_of
 from edgebench.models.card import Card, File, Score, Tolerance, Variant
 from edgebench.models.data import Labelled
-from edgebench.train import nets
+from edgebench.train import nets, students
 from edgebench.train.data import Examples, collate, encoded, tagged, tokenised
 from edgebench.train.export import BACKENDS, Exported, Parity, export, parity
 from edgebench.train.recipe import METRICS, Recipe
@@ -79,6 +79,25 @@ def read_run(folder: Path) -> Run:
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
         raise CardError(f"{folder} is no finished run ({said}); expected student.pt and result.json, as `edgebench train` leaves them") from error
     return Run(recipe, result, net.eval())
+
+
+def read_student(folder: Path) -> Made:
+    """The net of a finished run of one method, ready to be written."""
+    net, result = students.read(folder)
+    recipe, record = result["recipe"], result["record"]
+    teacher = record["teacher"] or {"name": None, "correct": None}
+    made_by = {
+        "recipe": recipe["name"], "variant": record["variant"], "seed": recipe["seed"], "method": recipe["method"], "weights": recipe.get("weights"),
+        "teacher": teacher["name"], "teacher_accuracy": teacher["correct"] and round(teacher["correct"] / record["n"], 4),
+        "student_accuracy": round(record["correct"] / record["n"], 4), "encoder_parameters": record["encoder_parameters"],
+        "trained_on": f"{record['examples']:,} of {recipe['dataset']}, sha256 {record['train_sha256'][:16]}",
+        "found": record["found"] and f"{record['found']['depth']} cells of "
+        + ", ".join(f"{one['operation']} {one['source']} to {one['target']}" for one in record["found"]["edges"]),
+    }
+    return Made(
+        name=recipe["name"], about=recipe["about"], net=net, tokenizer=folder / "tokenizer.json", dataset=recipe["dataset"], made_by=made_by,
+        source=f"trained by edgebench, recipe {recipe['name']}", max_tokens=recipe["max_tokens"],
+    )
 
 
 def bundle(

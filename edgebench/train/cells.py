@@ -52,7 +52,14 @@ class Convolution(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        mixed = self.depthwise((torch.relu(x) * real).transpose(1, 2)).transpose(1, 2)
+        seen, conv = (torch.relu(x) * real).transpose(1, 2), self.depthwise
+        if self.training:  # the same numbers, of a picture one row high: PyTorch's gradient of a one-dimensional depthwise convolution takes twice as long
+            rows = nn.functional.conv2d(
+                seen.unsqueeze(2), conv.weight.unsqueeze(2), conv.bias, padding=(0, conv.padding[0]), dilation=(1, conv.dilation[0]), groups=conv.groups,
+            )
+            mixed = rows.squeeze(2).transpose(1, 2)
+        else:
+            mixed = conv(seen).transpose(1, 2)
         out: Tensor = self.norm(self.pointwise(mixed))
         return out
 

@@ -86,3 +86,10 @@ def test_a_file_answers_as_the_net_does(net: CellNet, tmp_path: Path, form: str)
 def test_an_operation_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="there is no operation 'conv9'; there are conv3"):
         cells.operation("conv9", 8)
+
+
+@pytest.mark.parametrize("name", ["conv3", "dilated5"])
+def test_a_convolution_in_training_gives_the_numbers_it_gives_in_use(name: str) -> None:
+    torch.manual_seed(0)
+    module, x, real = cells.operation(name, 8), torch.randn(3, 7, 8), torch.ones(3, 7, 1)
+    assert torch.allclose(module.train()(x, real), module.eval()(x, real), atol=1e-6)

@@ -14,7 +14,7 @@ pytest.importorskip("transformers", reason=NEEDS)
 
 import edgebench.train  # noqa: E402
 from edgebench.errors import CardError  # noqa: E402
-from edgebench.train import nets, recipe, translate  # noqa: E402
+from edgebench.train import methods, nets, recipe, translate  # noqa: E402
 from edgebench.train.data import Examples, fingerprint  # noqa: E402
 from edgebench.train.recipe import Data, Recipe  # noqa: E402
 
@@ -128,7 +128,8 @@ def test_what_is_wrong_in_a_recipe_is_named(tmp_path: Path, old: str, new: str, 
 
 def test_every_bundled_recipe_can_be_read() -> None:
     paths = sorted((Path(edgebench.train.__file__).parent / "recipes").glob("*.toml"))
-    kinds = [translate if 'task = "translation"' in path.read_text() else recipe for path in paths]
+    texts = [path.read_text() for path in paths]
+    kinds = [translate if 'task = "translation"' in text else methods if "\nmethod = " in text else recipe for text in texts]
     assert [kind.read(path).name for kind, path in zip(kinds, paths, strict=True)] == [path.stem for path in paths]
     assert paths
 

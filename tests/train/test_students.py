@@ -15,8 +15,8 @@ pytest.importorskip("transformers", reason=NEEDS)
 
 from edgebench.errors import CardError  # noqa: E402
 from edgebench.train import methods, mobilebert, nets, students, trained  # noqa: E402
-from edgebench.train.cells import build as cell_net  # noqa: E402
 from edgebench.train.cells import Architecture, Edge  # noqa: E402
+from edgebench.train.cells import build as cell_net  # noqa: E402
 from edgebench.train.data import Examples  # noqa: E402
 from edgebench.train.methods import Recipe, Variant  # noqa: E402
 from edgebench.train.students import Made, Setting  # noqa: E402
