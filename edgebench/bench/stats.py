@@ -191,3 +191,13 @@ def _binomial(n: int, share: float) -> Iterator[float]:
     yes, no = math.log(share), math.log1p(-share)
     for k in range(n + 1):
         yield math.exp(math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * yes + (n - k) * no)
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """How likely at least so uneven a split of the examples that one of two got right is, if neither is better: exact, two-sided.
+
+    Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages", Psychometrika
+    12 (1947) 153-157; exact as a sign test, the count being Binomial(only_a + only_b, 1/2).
+    """
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    return min(1.0, 2 * sum(math.comb(n, k) for k in range(fewer + 1)) / (1 << n))

@@ -14,7 +14,6 @@ from edgebench.bench import stats
 from edgebench.record import Record
 from edgebench.reports.base import model
 from edgebench.reports.contexts import Difference, differences
-from edgebench.tasks.metrics import mcnemar
 
 CELL = ("format", "precision", "backend", "threads", "accelerator", "scenario", "length", "batch", "rate_hz", "bound_ns", "rules")  # and the model's name
 SIGNIFICANT = 0.05  # of McNemar's test
@@ -154,7 +153,7 @@ def answers(a: Record, b: Record) -> Answers | None:
     examples = zip(mine.predictions, theirs.predictions, mine.references, strict=True)
     right = [(one == reference, other == reference) for one, other, reference in examples]
     only_a, only_b = right.count((True, False)), right.count((False, True))
-    return Answers(only_a, only_b, mcnemar(only_a, only_b))
+    return Answers(only_a, only_b, stats.mcnemar(only_a, only_b))
 
 
 def _flat(processes: Sequence[Sequence[float]]) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from math import comb, sqrt
+from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,13 +66,3 @@ def wilson(correct: int, n: int, z: float = Z95) -> tuple[float, float]:
     half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
     return 0.0 if correct == 0 else (centre - half) / scale, 1.0 if correct == n else (centre + half) / scale
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-    """How likely at least so uneven a split of the examples that one of two got right is, if neither is better: exact, two-sided.
-
-    Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages", Psychometrika
-    12 (1947) 153-157; exact as a sign test, the count being Binomial(only_a + only_b, 1/2).
-    """
-    n, fewer = only_a + only_b, min(only_a, only_b)
-    return min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / (1 << n))

@@ -13,7 +13,7 @@ import msgspec
 import torch
 from torch import nn
 
-from edgebench.tasks.metrics import mcnemar
+from edgebench.bench.stats import mcnemar
 from edgebench.train import nets, search
 from edgebench.train.cells import Architecture
 from edgebench.train.data import Examples, fingerprint

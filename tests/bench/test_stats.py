@@ -167,3 +167,11 @@ def test_sens_interval_holds_the_slope_about_as_often_as_it_says() -> None:
     found = [stats.slope([0.5 * place + random.gauss(0, 10) for place in range(30)]) for _ in range(300)]
     assert 0.92 <= sum(one.low <= 0.5 <= one.high for one in found) / 300 <= 0.98
 
+
+@pytest.mark.parametrize(
+    ("only_a", "only_b", "p"),
+    [(0, 0, 1), (1, 0, 1), (3, 3, 1), (0, 6, 2 / 64), (1, 9, 22 / 1024), (121, 59, 4.434449e-06), (5, 15, 0.04138947)],
+)
+def test_mcnemars_exact_test_is_the_two_sided_sign_test(only_a: int, only_b: int, p: float) -> None:
+    assert stats.mcnemar(only_a, only_b) == pytest.approx(p, rel=1e-5)
+    assert stats.mcnemar(only_b, only_a) == stats.mcnemar(only_a, only_b)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgebench.tasks.base import Metric
-from edgebench.tasks.metrics import Z95, accuracy, mcnemar, share, wilson
+from edgebench.tasks.metrics import Z95, accuracy, share, wilson
 
 
 def test_accuracy_is_the_share_of_equal_labels() -> None:
@@ -45,12 +45,3 @@ def test_more_predictions_than_references_are_refused() -> None:
 def test_no_examples_have_no_accuracy() -> None:
     with pytest.raises(ValueError, match="give at least one example"):
         accuracy([], [])
-
-
-@pytest.mark.parametrize(
-    ("only_a", "only_b", "p"),
-    [(0, 0, 1), (1, 0, 1), (3, 3, 1), (0, 6, 2 / 64), (1, 9, 22 / 1024), (121, 59, 4.434449e-06), (5, 15, 0.04138947)],
-)
-def test_mcnemars_exact_test_is_the_two_sided_sign_test(only_a: int, only_b: int, p: float) -> None:
-    assert mcnemar(only_a, only_b) == pytest.approx(p, rel=1e-5)
-    assert mcnemar(only_b, only_a) == mcnemar(only_a, only_b)
