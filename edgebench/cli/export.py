@@ -87,13 +87,13 @@ def command(run: str, into: Path, variants: str | None, data: Path | None, offli
 
 def _taught(run: Path) -> Text | None:
     """The net that a recipe of one method left in RUN, if that is what it holds."""
-    from edgebench.train import bundle
+    from edgebench.train import bundle, methods
 
     try:
         method = json.loads((run / "result.json").read_text())["recipe"].get("method")
     except (OSError, ValueError, KeyError, TypeError):
         return None  # read_run says what is wrong
-    return None if method is None else bundle.read_student(run)
+    return bundle.read_student(run) if method in methods.KINDS else None
 
 
 def _translators(run: str, offline: bool) -> list[Made]:
