@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from edgebench import lines
+from edgebench.bench.stats import mcnemar
 from edgebench.change import Change
 from edgebench.errors import CardError
 from edgebench.models.card import Card
@@ -61,7 +62,7 @@ def paired(a: Score, b: Score) -> pairs.Answers | None:
         return None
     right = [(one == wanted, other == wanted) for one, other, wanted in zip(a.given, b.given, a.wanted, strict=True)]
     only_a, only_b = right.count((True, False)), right.count((False, True))
-    return pairs.Answers(only_a, only_b, pairs.mcnemar(only_a, only_b))
+    return pairs.Answers(only_a, only_b, mcnemar(only_a, only_b))
 
 
 def agreement(a: Score, b: Score) -> float | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edgebench.bench.stats import mcnemar
 from edgebench.change import Change
-from edgebench.reports.pairs import SIGNIFICANT, mcnemar
+from edgebench.reports.pairs import SIGNIFICANT
 from edgebench.study.description import Table
 from edgebench.study.evidence import Evidence
 from edgebench.study.grid import Column, Entry, Grid, Line, absent
