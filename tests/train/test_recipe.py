@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch", reason=NEEDS)
 pytest.importorskip("transformers", reason=NEEDS)
 
 import edgebench.train  # noqa: E402
+from edgebench import toml  # noqa: E402
 from edgebench.errors import CardError  # noqa: E402
-from edgebench.train import methods, nets, recipe, translate  # noqa: E402
+from edgebench.train import dynamic, methods, nets, recipe, translate  # noqa: E402
 from edgebench.train.data import Examples, fingerprint  # noqa: E402
 from edgebench.train.recipe import Data, Recipe  # noqa: E402
 
@@ -128,8 +129,11 @@ def test_what_is_wrong_in_a_recipe_is_named(tmp_path: Path, old: str, new: str, 
 
 def test_every_bundled_recipe_can_be_read() -> None:
     paths = sorted((Path(edgebench.train.__file__).parent / "recipes").glob("*.toml"))
-    texts = [path.read_text() for path in paths]
-    kinds = [translate if 'task = "translation"' in text else methods if "\nmethod = " in text else recipe for text in texts]
+    said = [toml.read(path, dict[str, object]) for path in paths]
+    kinds = [
+        translate if one.get("task") == "translation" else methods if one.get("method") in methods.KINDS else dynamic if "method" in one else recipe
+        for one in said
+    ]
     assert [kind.read(path).name for kind, path in zip(kinds, paths, strict=True)] == [path.stem for path in paths]
     assert paths
 
