@@ -2,6 +2,7 @@
 
     edgebench train tinybert-sst2 --out runs/tinybert-sst2
 
+Under torchrun or `accelerate launch` several processes train together: see edgebench.train.processes.
 Interrupt it and start it again on the same folder: it goes on from its last checkpoint, a few minutes back at most.
 """
 
@@ -50,10 +51,11 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
 
     from edgebench.models.data import load
     from edgebench.models.weights import fetch_weights
-    from edgebench.train import methods, translate
+    from edgebench.train import methods, processes, translate
     from edgebench.train import recipe as recipes
     from edgebench.train.data import fingerprint, sentences, tagged, tokenised
 
+    out = processes.aside(out or Path("runs") / str(toml.read(path, dict[str, Any]).get("name")))
     console = Console()
     if threads:
         torch.set_num_threads(threads)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from edgebench.models.spans import runs
 from edgebench.tasks.metrics import f1, matches
+from edgebench.train import processes
 from edgebench.train.data import UNLABELLED, Batch, Examples, collate, in_order, shuffled
 
 Loss = Callable[[Batch], dict[str, Tensor]]
@@ -52,11 +53,13 @@ def train(
     """Train `modules` in place; return the minutes spent, earlier interrupted runs included.
 
     `loss(batch)` returns named terms whose sum is minimised. With `bf16`, the forward pass runs under bfloat16 autocast
-    (weights and optimiser state stay float32).
+    (weights and optimiser state stay float32). Where several processes were started together, each takes its share of every batch.
     """
     per_epoch = -(-len(examples) // schedule.batch_size)
     steps = round(per_epoch * schedule.epochs)
     optimiser = _adamw(modules, schedule)
+    processes.join()
+    processes.alike(modules)
     step, spent_s = _resume(checkpoint, modules, optimiser, seed)
     modules.train()
     started = saved = time.monotonic()
@@ -68,23 +71,26 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = schedule.learning_rate * schedule.rate(step, steps)
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            terms = loss(collate(examples, order[position]))
+            rows, weight = processes.share(order[position])
+            terms = loss(collate(examples, rows))
             total = torch.stack([term.float() for term in terms.values()]).sum()
         if not torch.isfinite(total):
             rate = schedule.learning_rate
             raise FloatingPointError(f"the loss is {total.item()} at step {step} of {steps}; lower the learning rate, which is {rate}, and start again")
         optimiser.zero_grad(set_to_none=True)
         total.backward()
+        processes.average(modules, weight)
         nn.utils.clip_grad_norm_(modules.parameters(), schedule.clip_norm)
         optimiser.step()
         step += 1
         if step % 50 == 0 or step == steps:
-            losses = {name: term.item() for name, term in terms.items()}
+            losses = processes.total(terms, weight)
             progress(step, steps, losses)
             _append(log, {"step": step, "steps": steps, "rate": optimiser.param_groups[0]["lr"], **losses})
         if time.monotonic() - saved > save_every_s or step == steps:
             saved = time.monotonic()
-            _save(checkpoint, step, spent_s + saved - started, modules, optimiser)
+            if processes.is_first():
+                _save(checkpoint, step, spent_s + saved - started, modules, optimiser)
     return (spent_s + time.monotonic() - started) / 60
 
 
@@ -134,10 +140,10 @@ def _adamw(modules: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
 
 
 def _resume(checkpoint: Path, modules: nn.Module, optimiser: torch.optim.Optimizer, seed: int) -> tuple[int, float]:
-    if not checkpoint.exists():
+    state = processes.shared(torch.load(checkpoint, weights_only=True) if processes.is_first() and checkpoint.exists() else None)
+    if state is None:
         torch.manual_seed(seed)
         return 0, 0.0
-    state = torch.load(checkpoint, weights_only=True)
     modules.load_state_dict(state["modules"])
     optimiser.load_state_dict(state["optimiser"])
     torch.set_rng_state(state["random"])
