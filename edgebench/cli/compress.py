@@ -25,10 +25,17 @@ if TYPE_CHECKING:
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
 SAMPLES = 256  # texts on which an int8-static file's ranges are measured
+EXIT = """\b
+Exit status:
+  0  the model is written, and keeps the budget if there is one
+  1  it cannot be made
+  2  wrong usage
+  3  a package that is needed is not installed
+  5  the model is written, and no file of it keeps the budget"""
 SHARE = click.FloatRange(0, 1, min_open=True)
 
 
-@click.command()
+@click.command(epilog=EXIT)
 @click.argument("source")
 @click.option("--data", "-d", required=True, help="Labelled texts: a .tsv or .csv file with the columns text and label, or a data set's name.")
 @click.option("--dev", type=FILE, help="A file of texts that accuracy is reported on.  [default: a tenth of --data, at most 1,000 texts]")
@@ -41,10 +48,14 @@ SHARE = click.FloatRange(0, 1, min_open=True)
 @click.option("--name", help="Name of the new model.  [default: the source's and the methods']")
 @click.option("--into", type=FOLDER, default=Path("models"), show_default=True, help="Folder for the card and its files.")
 @click.option("--variants", help="Which files to write, as onnx/int8,tflite/int4. Default: fp32 and int8 of all three.")
+@click.option("--budget", metavar="'LATENCY 10 MS, ACCURACY -1 %'", help="Limits: measure the files after, and say which to take. -1 %: a point lost.")
+@click.option("--device", default="host", show_default=True, metavar="PROFILE", help="Where --budget is measured.")
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads to train with.  [default: torch's own]")
 @click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
+@click.pass_context
 def command(
-    source: str, data: str, dev: Path | None, into: Path, name: str | None, variants: str | None, threads: int | None, offline: bool, **options: Any,
+    context: click.Context, /, source: str, data: str, dev: Path | None, into: Path, name: str | None, variants: str | None, threads: int | None,
+    offline: bool, budget: str | None, device: str, **options: Any,
 ) -> None:
     """Make a fine-tuned text classifier smaller, and write it as ONNX, TFLite and TorchScript.
 
@@ -52,6 +63,12 @@ def command(
     with the net's and its accuracy is measured, on texts that are put beside the files if they are yours. Checkpoints
     are kept in runs/NAME: started again, it goes on.
     """
+    if budget:
+        from edgebench import catalog
+        from edgebench.bench.wishes import wishes
+
+        wishes(budget, accuracy=1.0)  # what is wrong with it is said before anything is made
+        catalog.find("devices", device)
     logging.disable(logging.WARNING)  # torchao, which a converter brings, warns of parts of itself that are not for this machine
     try:
         import torch
@@ -89,6 +106,10 @@ def command(
         made = replace(made, dataset=write_dataset(judged, into / name, made.task))
     card = write(made, into, judged, variants=wanted, samples=texts.texts[:SAMPLES], tell=click.echo)
     click.echo(f"{card} is written; try: edgebench bench {card}")
+    if budget:
+        from edgebench.cli.candidates import choose
+
+        context.exit(0 if choose(card, wishes(budget, accuracy=facts["before"]["accuracy_dev"]), device, folder) else 5)
 
 
 def _source(source: str) -> Source:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +49,13 @@ Exit status:
 @click.option("--profile", "profile_name", default="host", show_default=True, metavar="NAME", help="The profile of the device to measure on.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Look for labelled data in this folder first.")
 @click.option("--fetch", is_flag=True, help="Download labelled sets and weights that are not here.")
+@click.option("--examples", type=click.IntRange(min=1), help="Labelled examples to judge accuracy by.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws inputs, examples and the order of cells.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made and measured, and about how long it takes, and stop.")
 @click.pass_context
 def command(
     context: click.Context, /, name: str, into: Path, only: tuple[str, ...], quick: bool, train: bool, no_measure: bool, files: tuple[Path, ...],
-    data: Path | None, fetch: bool, dry_run: bool, **asked: Any,
+    data: Path | None, fetch: bool, examples: int | None, dry_run: bool, **asked: Any,
 ) -> None:
     """Measure a STUDY's models in every engine and write one report: index.html, report.md and its figures.
 
@@ -79,6 +81,7 @@ def command(
             failed = [one.model.name for one in jobs if not _make(one, into)]
             found = planning.look(study, made)
     effort = QUICK if quick else USUAL
+    effort = replace(effort, examples=examples) if examples else effort
     sweep = planning.plan(study, found, made, effort=effort, folder=data, offline=not fetch, profile=profile_name, **asked)
     if dry_run:
         from edgebench.cli.sweep import outline

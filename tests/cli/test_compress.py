@@ -96,3 +96,22 @@ def test_without_a_library_it_says_what_to_install(tmp_path: Path, monkeypatch: 
     result = CliRunner().invoke(command, [str(tmp_path), "--data", "x.tsv"])
     assert isinstance(result.exception, MissingError)
     assert str(result.exception) == "compressing needs torch, which is not installed; install edgebench[export]"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("budget", "status", "said"), [
+    ("latency 10 s, size 1 GB, accuracy -100 %", 0, "keeps the budget"), ("size 1 kB", 5, "over the 1.00 kB of its budget"),
+])  # fmt: skip
+def test_a_budget_is_held_against_what_was_made(checkpoint: Path, budget: str, status: int, said: str) -> None:
+    result = compress(checkpoint, "--method", "quantize", "--epochs", "0", "--name", "small", "--variants", "onnx/fp32", "--budget", budget)
+    assert result.exit_code == status, result.output
+    assert f"onnxruntime fp32, {'valid' if ', valid' in result.output else 'noisy'}: " in result.output
+    assert said in result.output
+    assert Path("runs/small/records.jsonl").exists()
+
+
+def test_a_budget_is_read_before_anything_is_made(checkpoint: Path) -> None:
+    result = compress(checkpoint, "--name", "small", "--budget", "latncy 3 ms")
+    assert isinstance(result.exception, UsageError)
+    assert "no metric 'latncy'" in str(result.exception)
+    assert not Path("runs").exists()
