@@ -19,6 +19,7 @@ import click
 from edgebench.cli.options import Names
 
 if TYPE_CHECKING:
+    from edgebench.bench.plan import Plan
     from edgebench.record import Record
     from edgebench.study.description import Model, Study, Table
     from edgebench.study.evidence import Evidence
@@ -47,6 +48,7 @@ Exit status:
               help="Lines from elsewhere to take in: records, a training log's, a sensitivity's.")
 @click.option("-b", "--backend", "backends", type=Names(), default=(), help="Engines to measure in. Default: all that are installed.")
 @click.option("--profile", "profile_name", default="host", show_default=True, metavar="NAME", help="The profile of the device to measure on.")
+@click.option("--cluster", metavar="TCP://HOST:PORT", help="Send cells to the workers of a dask scheduler that carry the profile's name: docs/fleet.md.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Look for labelled data in this folder first.")
 @click.option("--fetch", is_flag=True, help="Download labelled sets and weights that are not here.")
 @click.option("--examples", type=click.IntRange(min=1), help="Labelled examples to judge accuracy by.")
@@ -55,7 +57,7 @@ Exit status:
 @click.pass_context
 def command(
     context: click.Context, /, name: str, into: Path, only: tuple[str, ...], quick: bool, train: bool, no_measure: bool, files: tuple[Path, ...],
-    data: Path | None, fetch: bool, examples: int | None, dry_run: bool, **asked: Any,
+    data: Path | None, fetch: bool, cluster: str | None, examples: int | None, dry_run: bool, **asked: Any,
 ) -> None:
     """Measure a STUDY's models in every engine and write one report: index.html, report.md and its figures.
 
@@ -91,18 +93,27 @@ def command(
     into.mkdir(parents=True, exist_ok=True)
     records: list[Record] = []
     if not no_measure and sweep.cells:
-        from edgebench import catalog, plugins
-        from edgebench.cli.sweep import measure
-        from edgebench.devices import profile as profiles
-
-        profile = profiles.read(catalog.find("devices", profile_name))
-        records = measure(sweep, plugins.get("devices", profile.reach)(profile), into / RECORDS, resume=True)
+        records = _measured(sweep, profile_name, cluster, into / RECORDS)
     if not no_measure:
         for table in study.tables:
             if table.kind == "sensitivity":
                 _sensitivity(table, found, into, data, quick=quick, offline=not fetch)
     _write(_evidence(study, found, into, records, files), into)
     context.exit(1 if failed or any(one.verdict == "failed" for one in records) else 0)
+
+
+def _measured(sweep: Plan, profile_name: str, cluster: str | None, output: Path) -> list[Record]:
+    """By this machine, the device of a profile, or the workers of a cluster that carry its name."""
+    if cluster:
+        from edgebench.cli import fleet
+
+        return fleet.measure(sweep, cluster, profile_name, output, resume=True)
+    from edgebench import catalog, plugins
+    from edgebench.cli.sweep import measure
+    from edgebench.devices import profile as profiles
+
+    profile = profiles.read(catalog.find("devices", profile_name))
+    return measure(sweep, plugins.get("devices", profile.reach)(profile), output, resume=True)
 
 
 def _jobs(study: Study, found: Found, into: Path, *, offline: bool) -> list[Job]:

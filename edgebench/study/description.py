@@ -48,7 +48,8 @@ class Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One model. `card` is its card's name, `run` and `variant` those of its line in a training log: card and run are `name` unless given. At most one of
+    """One model. `card` is its card's name, `run` and `variant` those of its line in a training log: card and run are `name` unless given. `taught` names
+    the model whose card says what this one, its teacher, scored. At most one of
     `recipe` (for `edgebench train`, with `changes` to its keys, as "student.without"), `compress` and `shape` says how it is made;
     `minutes` about how long that took where it was done."""
 
@@ -57,6 +58,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     card: str | None = None
     run: str | None = None
     variant: str = "whole"
+    taught: str | None = None
     recipe: str | None = None
     changes: dict[str, Any] = {}
     compress: Compress | None = None

@@ -136,7 +136,17 @@ class Evidence:
             if card and variant.precision == precision and (said := variant.accuracy):
                 metric = "accuracy" if card.task in BY_ACCURACY else f"({card.task})"
                 return Score(metric, said.value, said.low, said.high, said.n, said.dataset, f"measured when {variant.name} was made")
-        return self.gap(name)
+        return self._as_teacher(name, precision) or self.gap(name)
+
+    def _as_teacher(self, name: str, precision: str) -> Score | None:
+        """What its student's card says of it, on the examples that the student was judged by."""
+        student = self.cards.get(self.study.model(name).taught or "")
+        judged = next((one.accuracy for one in student.variants if one.accuracy), None) if student else None
+        said = student.made_by.get("teacher_accuracy") if student else None
+        if precision != "fp32" or judged is None or not isinstance(said, float):
+            return None
+        low, high = wilson(round(said * judged.n), judged.n)
+        return Score("accuracy", said, low, high, judged.n, judged.dataset, "as its student's card says, in PyTorch")
 
     def line(self, name: str) -> dict[str, Any] | None:
         """The last line of the training logs that is about this model."""

@@ -51,6 +51,11 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     held_out: int = 2_000
 
     def __post_init__(self) -> None:
+        if "mobilebert" in self.methods:
+            raise UsageError(
+                "mobilebert cannot be made out of a plain BERT: its blocks imitate those of a teacher with inverted bottlenecks of the same width, one by one, "
+                "from weights that were pretrained so; train one (`edgebench train mobilebert-sst2`), or take distilbert or tinybert here"
+            )
         for one in self.methods:
             if one not in METHODS:
                 raise UsageError(f"there is no method {one!r}; there are {', '.join(METHODS)}.{did_you_mean(one, METHODS)}")

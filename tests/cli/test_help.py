@@ -60,24 +60,31 @@ Usage: edgebench study [OPTIONS] [STUDY]
   Models that are not here are rows that say so; --train makes them.
 
 Options:
-  --into DIRECTORY   Folder for records and report.  [default: study]
-  --only TABLE       Measure and tell only these tables.
-  --quick            Three processes a cell, each 0.3 s of timing; 256
-                     examples.
-  --train            Make the models that are not here, too: says first how
-                     long it takes.
-  --no-measure       Measure nothing: write the report of what is known.
-  --records FILE     Lines from elsewhere to take in: records, a training
-                     log's, a sensitivity's.
-  -b, --backend A,B  Engines to measure in. Default: all that are installed.
-  --profile NAME     The profile of the device to measure on.  [default: host]
-  --data DIRECTORY   Look for labelled data in this folder first.
-  --fetch            Download labelled sets and weights that are not here.
-  --seed INTEGER     Draws inputs, examples and the order of cells.  [default:
-                     0]
-  --dry-run          Say what would be made and measured, and about how long
-                     it takes, and stop.
-  -h, --help         Show this message and exit.
+  --into DIRECTORY           Folder for records and report.  [default: study]
+  --only TABLE               Measure and tell only these tables.
+  --quick                    Three processes a cell, each 0.3 s of timing; 256
+                             examples.
+  --train                    Make the models that are not here, too: says
+                             first how long it takes.
+  --no-measure               Measure nothing: write the report of what is
+                             known.
+  --records FILE             Lines from elsewhere to take in: records, a
+                             training log's, a sensitivity's.
+  -b, --backend A,B          Engines to measure in. Default: all that are
+                             installed.
+  --profile NAME             The profile of the device to measure on.
+                             [default: host]
+  --cluster TCP://HOST:PORT  Send cells to the workers of a dask scheduler
+                             that carry the profile's name: docs/fleet.md.
+  --data DIRECTORY           Look for labelled data in this folder first.
+  --fetch                    Download labelled sets and weights that are not
+                             here.
+  --examples INTEGER RANGE   Labelled examples to judge accuracy by.  [x>=1]
+  --seed INTEGER             Draws inputs, examples and the order of cells.
+                             [default: 0]
+  --dry-run                  Say what would be made and measured, and about
+                             how long it takes, and stop.
+  -h, --help                 Show this message and exit.
 
   Exit status:
     0    the report is written

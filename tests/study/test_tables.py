@@ -124,3 +124,18 @@ def test_layers_left_out_are_told_by_layer() -> None:
 def test_a_column_without_a_number_is_dropped_with_its_reasons(grid: Grid) -> None:
     assert "energy" not in [one.name for one in grid.filled().columns]
     assert "no meter was found here: docs/energy.md" in grid.dropped["energy"]
+
+
+def test_a_teacher_that_is_not_here_is_told_from_its_students_card(study: Study) -> None:
+    from edgebench.models.card import Card, Variant
+    from edgebench.models.card import Score as Judged
+
+    variant = Variant(file="f", sha256="0" * 64, size_bytes=1, format="onnx", precision="fp32", accuracy=Judged("sst2", 872, 0.9, 0.88, 0.92))
+    card = Card(
+        schema=1, name="small", task="text-classification", about="", licence="", source="", labels=("a", "b"), dataset="sst2", reference="onnx/fp32",
+        variants=(variant,), made_by={"teacher_accuracy": 0.9174},
+    )
+    large = msgspec.structs.replace(study.model("large"), taught="small")
+    changed = msgspec.structs.replace(study, models=(large, *study.models[1:]))
+    found = tables.lines(study.tables[0], Evidence(study=changed, records=[], cards={"small": card})).lines[0].entries["accuracy"]
+    assert (found.text, found.why) == ("91.7 % ±2.0", "as its student's card says, in PyTorch")

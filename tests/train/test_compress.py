@@ -105,9 +105,40 @@ def test_held_out_texts_are_trained_on_by_no_method(source: Source, texts: Label
     ("options", "said"),
     [({"methods": ("adabert", "trim")}, "adabert makes a net of cells, so it must come last"),
      ({"methods": ("adabert",), "epochs": 0}, "adabert has nothing to search with in 0 epochs"),
+     ({"methods": ("mobilebert",)}, "mobilebert cannot be made out of a plain BERT: .*edgebench train mobilebert-sst2"),
      ({"methods": ("prun",)}, "there is no method 'prun'; there are .*Did you mean 'prune'"), ({"methods": ()}, "methods are none, keep is 0.5"),
      ({"methods": ("prune",), "keep": 2.0}, "keep is 2.0")],
 )
 def test_a_plan_that_cannot_be_carried_out_is_wrong_usage(options: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Plan(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["tinybert", "distilbert", "prune", "factorize", "quantize"])  # adabert: test_search.py
+def test_training_lowers_the_loss_of_each_stage(source: Source, texts: Labelled, tmp_path: Path, method: str) -> None:
+    """After one step and after many, of the same batches in the same order."""
+    found: dict[str, dict[str, float]] = {}
+    for name, epochs in (("one", 1 / 8), ("many", 8.0)):
+        plan = Plan((method,), keep=0.5, epochs=epochs, learning_rate=2e-3, batch_size=20, bits=4)
+        ends = found.setdefault(name, {})
+
+        def progress(stage: str, step: int, steps: int, losses: dict[str, float], ends: dict[str, float] = ends) -> None:
+            if step == steps:
+                ends[stage] = sum(losses.values())
+
+        compress(source, texts, texts, plan, tmp_path / name, progress)
+    assert found["one"].keys() == found["many"].keys()
+    assert all(found["many"][stage] < found["one"][stage] for stage in found["one"]), found
+
+
+@pytest.mark.parametrize("method", ["prune", "factorize", "trim", "tinybert", "distilbert", "quantize", "adabert"])
+def test_the_file_of_what_a_method_makes_gives_the_nets_numbers(source: Source, texts: Labelled, tmp_path: Path, method: str) -> None:
+    pytest.importorskip("onnx", reason="files are written with onnx; install edgebench[export]")
+    from edgebench.train.data import collate
+    from edgebench.train.export import export, parity
+
+    work, _ = compress(source, texts, texts, Plan((method,), epochs=0.25, learning_rate=2e-3, batch_size=20), tmp_path / "run")
+    (written,) = export(work.net, tmp_path / "small", variants=["onnx/fp32"], lengths=[16])
+    examples = tokenised(texts, work.tokenizer, 16)
+    close = parity(work.net, written, [(one.ids, one.mask) for one in (collate(examples, range(at, at + 4)) for at in range(0, 40, 4))])
+    assert close.difference < 1e-4
