@@ -124,7 +124,7 @@ def _jobs(study: Study, found: Found, into: Path, *, offline: bool) -> list[Job]
 
     jobs = []
     for model in planning.wanted(study):
-        if model.name in found.cards:
+        if model.name in found.cards or (not model.export and (into / "runs" / model.name / RECORDS).exists()):
             continue
         recipe = toml.read(find(model.recipe), dict[str, Any]) if model.recipe and model.changes else None
         job = making.job(model, into, recipe=recipe, offline=offline)

@@ -12,7 +12,7 @@ from typing import Any
 from edgebench.study.description import Table
 from edgebench.study.evidence import WHOLE, Evidence, Score
 from edgebench.study.grid import Column, Entry, Grid, Line, absent
-from edgebench.study.tables import accuracy, difference, millions, p_text
+from edgebench.study.tables import accuracy, difference, encoder, millions, p_text, parameters
 from edgebench.units import percent_text, points_text
 
 COLUMNS = (
@@ -28,13 +28,20 @@ def variants(table: Table, evidence: Evidence) -> Grid:
     for recipe in table.recipes:
         by = evidence.lines(evidence.study.model(recipe).run or recipe)
         if not by:
-            entries = {one.name: absent(evidence.gap(recipe)) for one in COLUMNS}
-            about = evidence.study.model(recipe).about
-            found.append(Line(about, {**entries, "recipe": Entry(about), "variant": Entry(WHOLE)}, recipe))
+            found.append(_unlogged(recipe, evidence))
         whole = by.get(WHOLE, [])
         for variant in sorted(by, key=lambda one: one != WHOLE):
             found.append(_line(recipe, variant, by[variant], whole, evidence))
     return Grid(COLUMNS, found)
+
+
+def _unlogged(recipe: str, evidence: Evidence) -> Line:
+    """What is known of a model without its log."""
+    about, score = evidence.study.model(recipe).about, evidence.score(recipe, "fp32")
+    entries = {one.name: absent(evidence.gap(recipe) if isinstance(score, str) else "no training log of it is at hand") for one in COLUMNS}
+    entries |= {"recipe": Entry(about), "variant": Entry(WHOLE), "accuracy": accuracy(score)}
+    entries |= {"parameters": parameters(recipe, evidence), "in the encoder": encoder(recipe, evidence)}
+    return Line(about, entries, recipe, "fp32", score if isinstance(score, Score) else None)
 
 
 def _line(recipe: str, variant: str, seeds: Sequence[dict[str, Any]], whole: Sequence[dict[str, Any]], evidence: Evidence) -> Line:

@@ -51,7 +51,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One model. `card` is its card's name, `run` and `variant` those of its line in a training log: card and run are `name` unless given. `taught` names
     the model whose card says what this one, its teacher, scored. At most one of
     `recipe` (for `edgebench train`, with `changes` to its keys, as "student.without"), `compress` and `shape` says how it is made;
-    `minutes` about how long that took where it was done."""
+    `minutes` about how long that took where it was done; what a recipe trains is then exported, unless its nets are only for an ablation's table."""
 
     name: str
     about: str
@@ -64,6 +64,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     compress: Compress | None = None
     shape: Shape | None = None
     minutes: float | None = None
+    export: bool = True
 
 
 class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

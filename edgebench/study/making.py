@@ -43,8 +43,8 @@ def job(model: Model, into: Path, *, recipe: dict[str, Any] | None = None, offli
     if model.changes:
         written = into / "recipes" / f"{model.name}.toml", changed(recipe or {}, {**model.changes, "name": model.card or model.name})
         named = str(written[0])
-    commands = [["train", named, "--out", str(run), *tail], ["export", str(run), "--into", str(into / "models"), *tail]]
-    return Job(model, commands, written)
+    train, export = ["train", named, "--out", str(run), *tail], ["export", str(run), "--into", str(into / "models"), *tail]
+    return Job(model, [train, export] if model.export else [train], written)
 
 
 def changed(recipe: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _line(row: Row, precision: str, table: Table, evidence: Evidence) -> Line:
     entries = {
         "model": Entry(label(row, evidence)), "precision": Entry(precision), "accuracy": accuracy(score),
         "against the teacher": _against(row.model, precision, score, table, evidence), "same answers": _same(row.model, precision, table, evidence),
-        "parameters": _parameters(row.model, evidence), "in the encoder": _encoder(row.model, evidence), "size": _size(row.model, precision, evidence),
+        "parameters": parameters(row.model, evidence), "in the encoder": encoder(row.model, evidence), "size": _size(row.model, precision, evidence),
         "operations": _operations(row.model, precision, table, evidence),
         **{engine: _time(row.model, precision, engine, table, evidence) for engine in ENGINES},
         "peak": Entry(bytes_text(first.memory.peak_bytes), first.memory.peak_bytes) if first and first.memory else absent(_why(row.model, evidence)),
@@ -106,13 +106,13 @@ def _same(name: str, precision: str, table: Table, evidence: Evidence) -> Entry:
     return Entry(percent_text(same), same) if same is not None else absent(UNTESTED if mine.n == theirs.n else OTHERS)
 
 
-def _parameters(name: str, evidence: Evidence) -> Entry:
+def parameters(name: str, evidence: Evidence) -> Entry:
     counted, card, run = evidence.parameters.get(name), evidence.cards.get(name), evidence.line(name)
     total = (card.parameters if card else None) or (counted.all if counted else None) or (run.get("parameters") if run else None)
     return Entry(millions(total), total) if isinstance(total, int) else absent(evidence.gap(name))
 
 
-def _encoder(name: str, evidence: Evidence) -> Entry:
+def encoder(name: str, evidence: Evidence) -> Entry:
     """All but the tables that are looked up."""
     counted, card = evidence.parameters.get(name), evidence.cards.get(name)
     if counted:
