@@ -98,7 +98,7 @@ def _claims(table: Table, grid: Grid, evidence: Evidence) -> Iterator[str]:
     if not judged:
         return
     held = [line for line in judged if not line.entries["is that so here"].text.startswith("no")]
-    yield f"Of {_count(len(grid.lines), 'claim')} of the papers {len(judged)} could be checked here, and {len(held)} hold."
+    yield f"Of {_count(len(grid.lines), 'claim')} of the papers {len(judged)} could be checked here, of which {len(held)} hold{'s' if len(held) == 1 else ''}."
     for line in judged:
         if line not in held:
             yield f"Not so here: {line.entries['paper'].text}, {line.entries['says'].text} (ours: {line.entries['ours'].text})."

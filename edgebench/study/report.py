@@ -28,6 +28,7 @@ READING = (
 MAKE: dict[str, Callable[[Table, Evidence], Grid]] = {
     "models": tables.lines, "ablation": ablations.variants, "engines": tables.cells, "cures": comparisons.cures, "claims": comparisons.claims,
 }
+NOTHING = "Too little was measured to say anything."
 THEIRS = "Published by others: other machines, teachers and settings."
 
 
@@ -55,7 +56,8 @@ class Report:
 
     @property
     def findings(self) -> list[str]:
-        return list(dict.fromkeys(sentence for section in self.sections for sentence in section.findings))
+        """All sentences, in order."""
+        return [sentence for section in self.sections for sentence in section.findings]
 
 
 def report(evidence: Evidence) -> Report:
@@ -108,7 +110,8 @@ def to_markdown(found: Report, pictures: dict[str, str] | None = None) -> str:
     """GitHub-flavoured. `pictures` are the figures' files by the plots' names, as links from where the text will lie."""
     safe = markdown.safe
     lines = [f"# {safe(found.title)}", "", safe(found.about), "", *(f"{safe(one)}\n" for one in found.facts), "## Findings", ""]
-    lines.append(" ".join(map(safe, found.findings)) or "Too little was measured to say anything.")
+    told = [f"**{safe(one.title)}.** {' '.join(map(safe, one.findings))}" for one in found.sections if one.findings]
+    lines.append(" ".join(told) or NOTHING)
     lines += ["", safe(READING), ""]
     for section in found.sections:
         notes = Numbered()
@@ -146,7 +149,7 @@ def _left_out(grid: Grid) -> str:
 
 
 STYLE = """.pick h2 { margin-top: 4px; }
-td.text, th.text { white-space: normal; min-width: 11em; max-width: 34em; }
+td.text, th.text { white-space: normal; min-width: 15em; max-width: 34em; }
 sup { line-height: 0; }
 @media (max-width: 860px) { td.text, th.text { min-width: 9em; max-width: 14em; } }
 """
@@ -157,7 +160,8 @@ def to_html(found: Report) -> str:
     look.check()
     pictures = (f"p{one}" for one in count(1))
     body = "".join(f"<p>{safe(one)}</p>\n" for one in found.facts)
-    said = safe(" ".join(found.findings) or "Too little was measured to say anything.")
+    told = [f"<strong>{safe(one.title)}.</strong> {safe(' '.join(one.findings))}" for one in found.sections if one.findings]
+    said = " ".join(told) or NOTHING
     body += f'<div class="pick">\n<h2>Findings</h2>\n<p>{said}</p>\n</div>\n<p class="muted">{safe(READING)}</p>\n'
     links = " · ".join(f'<a href="#{one.name}">{safe(one.title)}</a>' for one in found.sections)
     parts = []

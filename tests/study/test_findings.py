@@ -16,7 +16,7 @@ def test_every_sentence_is_about_what_was_measured(evidence: Evidence) -> None:
         "With every weight rounded, 8 bits cost nothing that n = 200 shows and 2 bits cost 40.0 points.",
         "The part that suffers most alone is words at 2 bits: -30.0 points.",
         "Left out whole, layer 2 costs most (-20.0 points) and layer 1 least (-0.5 points), with nothing trained after.",
-        "Of 2 claims of the papers 2 could be checked here, and 2 hold.",
+        "Of 2 claims of the papers 2 could be checked here, of which 2 hold.",
         "Being small cost -8.0 points, p 0.008; being large brought +8.0 points, p 0.008.",
     ]
 
