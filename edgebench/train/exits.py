@@ -1,13 +1,12 @@
 """A net that may answer after any of its layers: a classifier behind each, trained together, deeper ones weighing more.
 
-The classifiers are DeeBERT's (each has a pooler of its own, started at the net's; arXiv 2004.12993), the joint loss is PABEE's
-(arXiv 2006.04152): the mean of the exits' losses, that of exit j weighted by j. When to leave is decided when the net is used
-(`edgebench.backends.exits`).
+The joint loss is PABEE's (arXiv 2006.04152): the mean of the exits' losses, that of exit j weighted by j. An early exit is one map of
+the mean of the real positions' states: with a pooler of the first position, as DeeBERT has it (arXiv 2004.12993), the exits after the
+first two of TinyBERT's four layers learnt nothing in a thousand steps, for little has come together there yet. When to leave is
+decided when the net is used (`edgebench.backends.exits`).
 """
 
 from __future__ import annotations
-
-import copy
 
 import torch
 from torch import Tensor, nn
@@ -19,27 +18,27 @@ from edgebench.train.loop import Loss
 
 
 class Exits(nn.Module):
-    """`net` with a pooler and a classifier behind each of its layers; those behind the last are the net's own."""
+    """`net` with a classifier behind each of its layers; that behind the last is the net's own, with its pooler."""
 
     def __init__(self, net: BertForSequenceClassification) -> None:
         super().__init__()
         self.net = net
-        earlier = range(net.config.num_hidden_layers - 1)
-        self.poolers = nn.ModuleList(copy.deepcopy(net.bert.pooler.dense) for _ in earlier)
-        self.classifiers = nn.ModuleList(copy.deepcopy(net.classifier) for _ in earlier)
+        config = net.config
+        self.classifiers = nn.ModuleList(nn.Linear(config.hidden_size, config.num_labels) for _ in range(config.num_hidden_layers - 1))
+        for one in self.classifiers.parameters():
+            nn.init.zeros_(one)
 
     def forward(self, ids: Tensor, mask: Tensor) -> list[Tensor]:
         """(B, C) logits of every exit, the earliest first, of (B, S) ids and their mask."""
         out = self.net(input_ids=ids, attention_mask=mask, output_hidden_states=True)
-        return [*(self.exit(at, hidden) for at, hidden in enumerate(out.hidden_states[1:-1])), out.logits]
+        early = (classifier(mean(hidden, mask)) for classifier, hidden in zip(self.classifiers, out.hidden_states[1:-1], strict=True))
+        return [*early, out.logits]
 
-    def exit(self, at: int, hidden: Tensor) -> Tensor:
-        """The logits of exit `at`, counted from 0, of the (B, S, width) states after its layer."""
-        if at == len(self.poolers):
-            logits: Tensor = self.net.classifier(self.net.bert.pooler(hidden))
-            return logits
-        logits = self.classifiers[at](torch.tanh(self.poolers[at](hidden[:, 0])))
-        return logits
+
+def mean(hidden: Tensor, mask: Tensor) -> Tensor:
+    """(B, width): the mean of (B, S, width) states over the real positions of the (B, S) mask."""
+    weight = mask.to(hidden.dtype).unsqueeze(-1)
+    return (hidden * weight).sum(1) / weight.sum(1)
 
 
 def joint(exits: Exits, teacher: Tensor) -> Loss:
@@ -58,7 +57,7 @@ def joint(exits: Exits, teacher: Tensor) -> Loss:
 def predict(exits: Exits, examples: Examples) -> Tensor:
     """(exits, n, C) logits in the examples' order, without dropout."""
     exits.eval()
-    found = torch.zeros(len(exits.poolers) + 1, len(examples), exits.net.config.num_labels)
+    found = torch.zeros(len(exits.classifiers) + 1, len(examples), exits.net.config.num_labels)
     for batch in in_order(examples):
         for at, logits in enumerate(exits(batch.ids, batch.mask)):
             found[at, batch.rows] = logits

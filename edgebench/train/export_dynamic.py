@@ -33,7 +33,7 @@ from edgebench.train.checkpoint import Source
 from edgebench.train.data import Examples, hold_out
 from edgebench.train.dynamic import Recipe, start
 from edgebench.train.elastic import Elastic
-from edgebench.train.exits import Exits, predict
+from edgebench.train.exits import Exits, mean, predict
 from edgebench.train.export import BACKENDS, SUFFIXES, Classifier, encoder_layer, export, masked, whole
 from edgebench.train.share import Graph, share
 
@@ -129,23 +129,23 @@ class Segment(nn.Module):
 
     def __init__(self, exits: Exits, at: int) -> None:
         super().__init__()
-        net, self.last = exits.net, at == len(exits.poolers)
+        net, self.last = exits.net, at == len(exits.classifiers)
         self.front = Classifier(net) if at == 0 else None
         if self.front is not None:
             self.front.layers = nn.ModuleList()  # of the whole net only the words are this segment's
         self.layer = net.bert.encoder.layer[at]
-        self.pooler = net.bert.pooler.dense if self.last else exits.poolers[at]
+        self.pooler = net.bert.pooler.dense if self.last else None
         self.head = net.classifier if self.last else exits.classifiers[at]
 
     def forward(self, x: Tensor, attention_mask: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         hidden = encoder_layer(self.layer, x if self.front is None else self.front.embedded(x), masked(attention_mask))
-        logits: Tensor = self.head(torch.tanh(self.pooler(hidden[:, 0])))
+        logits: Tensor = self.head(mean(hidden, attention_mask) if self.pooler is None else torch.tanh(self.pooler(hidden[:, 0])))
         return logits if self.last else (logits, hidden)
 
 
 def _exits(module: Exits, folder: Path, form: str, precision: str, points: tuple[Point, ...]) -> Variant:
     files = []
-    for at in range(len(module.poolers) + 1):
+    for at in range(len(module.classifiers) + 1):
         path = folder / f"{folder.name}-{at + 1}-{precision}{SUFFIXES[form]}"
         segment, graph = Segment(module, at).eval(), _graph(module, at)
         with whole(path) as part, torch.no_grad():
@@ -162,7 +162,7 @@ def _graph(module: Exits, at: int) -> export_onnx.Graph:
     """The tensors of segment `at`: (B, S) ids, or (B, S, width) states, and the mask."""
     mask = torch.ones(2, 7, dtype=torch.int64)
     first = {"input_ids": mask} if at == 0 else {"hidden": torch.randn(2, 7, module.net.config.hidden_size)}
-    outputs = ("logits",) if at == len(module.poolers) else ("logits", "hidden_after")
+    outputs = ("logits",) if at == len(module.classifiers) else ("logits", "hidden_after")
     both = {0: "batch", 1: "length"}
     axes = {"input_ids": both, "hidden": both, "hidden_after": both, "attention_mask": both, "logits": {0: "batch"}}
     tensors = {**first, "attention_mask": mask}
@@ -176,7 +176,7 @@ def _thresholds(module: Exits, held_out: Examples) -> tuple[Point, ...]:
     value = {at: float((_answers(logits, at) == labels).mean()) for at in (0.0, *ENTROPIES)}
     best = max((at for at in ENTROPIES if value[at] >= value[0.0] - SPARED), default=ENTROPIES[0])
     entropies = [best, *(at for at in ENTROPIES if at != best)]
-    patient = [Point(name=f"patience-{count}", patience=count) for count in range(1, len(module.poolers))]
+    patient = [Point(name=f"patience-{count}", patience=count) for count in range(1, len(module.classifiers))]
     return (*(Point(name=f"entropy-{at:g}", entropy=at) for at in entropies), *patient, Point(name="whole"))
 
 
