@@ -37,6 +37,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "md": "edgebench.reports.markdown:render",
         "parquet": "edgebench.reports.frame:parquet",
         "pytest-benchmark": "edgebench.reports.pytest_benchmark:render",
+        "scores": "edgebench.reports.scores:render",
         "table": "edgebench.reports.table:render",
     },
     "tasks": {

@@ -83,6 +83,22 @@ def test_the_table_is_drawn_from_the_records() -> None:
     assert table.render(record.read_lines(ROOT / "docs/measured/bench.jsonl")) in blocks("text")
 
 
+def test_the_table_of_tasks_and_scores_is_what_the_records_say() -> None:
+    from edgebench import record
+    from edgebench.reports import scores
+
+    (shown,) = re.findall(r"<!-- scores -->\n(.*?)<!-- end of scores -->", README, flags=re.DOTALL)
+    assert shown == scores.render(record.read_lines(ROOT / "docs/measured/tasks.jsonl"))
+
+
+def test_the_table_of_tasks_and_scores_is_of_every_bundled_file_as_it_is() -> None:
+    from edgebench import record
+    from edgebench.models import card
+
+    judged = {one.artifact["sha256"] for one in record.read_lines(ROOT / "docs/measured/tasks.jsonl") if one.accuracy}
+    assert judged == {one.sha256 for path in sorted((ROOT / "models").glob("*.toml")) for one in card.read(path).variants}
+
+
 def test_the_figures_are_what_was_recorded() -> None:
     from tests.benchmarks import figures
 

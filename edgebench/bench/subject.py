@@ -49,5 +49,5 @@ def facts(pipe: Pipeline) -> dict[str, Any]:
     variant = pipe.variant
     return {
         "engine": asdict(pipe.facts),
-        "artifact": {"format": variant.format, "file": variant.file, "sha256": variant.sha256, "size_bytes": variant.total_bytes},
+        "artifact": {"task": pipe.card.task, "format": variant.format, "file": variant.file, "sha256": variant.sha256, "size_bytes": variant.total_bytes},
     }

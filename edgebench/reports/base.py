@@ -5,8 +5,10 @@ A report is a module with `render(records) -> str`. It sees records only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePath
 from statistics import median
 
@@ -83,7 +85,8 @@ def columns(records: Sequence[Record]) -> list[Column]:
         Column("median", _median),
         Column("p90", lambda one: _time(one, "p90"), weight=2),
         Column("per second", _per_s, weight=1),
-        Column("accuracy", _accuracy),
+        Column(score_name(records), partial(_score, named=len(metrics(records)) > 1)),
+        Column("more", _more, weight=6, right=False),
         Column("parity", _parity, weight=3),
         Column("size", lambda one: bytes_text(one.artifact["size_bytes"]) if "size_bytes" in one.artifact else ABSENT, weight=5),
         Column("peak", lambda one: bytes_text(one.memory.peak_bytes) if one.memory else ABSENT, weight=1),
@@ -92,11 +95,30 @@ def columns(records: Sequence[Record]) -> list[Column]:
         Column("of roof", lambda one: percent_text(found.share) if (found := placed(one)) else ABSENT, weight=4),
         Column("verdict", verdict, right=False),
     ]
-    rare = {"per second": any(one.throughput for one in records), "energy": any(one.energy for one in records), "of roof": any(map(placed, records))}
+    rare = {
+        "more": any(one.accuracy and one.accuracy.more for one in records), "per second": any(one.throughput for one in records),
+        "energy": any(one.energy for one in records), "of roof": any(map(placed, records)),
+    }
     shown = [one for one in shown if rare.get(one.name, True)]
     several = len(_devices(records)) > 1
     shown = [one for one in shown if one.name != "device" or several]
     return [one for one in shown if one.name not in ("model", "threads", "length", "scenario") or len({one.text(record) for record in records}) > 1]
+
+
+def metrics(records: Sequence[Record]) -> list[str]:
+    """The names of what the records are judged by, each once."""
+    return list(dict.fromkeys(short_name(one.accuracy.metric) for one in records if one.accuracy))
+
+
+def score_name(records: Sequence[Record]) -> str:
+    """What the column of scores is called: by the metric's own name where there is one, "accuracy" where nothing was judged."""
+    found = metrics(records)
+    return found[0] if len(found) == 1 else "score" if found else "accuracy"
+
+
+def short_name(metric: str) -> str:
+    """A metric's name without the signature of how it was computed: "BLEU nrefs:1|case:mixed" is "BLEU"."""
+    return re.sub(r"[ |]\S+:.*", "", metric)
 
 
 def title(records: Sequence[Record]) -> list[str]:
@@ -127,7 +149,7 @@ def footnotes(records: Sequence[Record]) -> list[str]:
             f"a cell; p90 by nearest rank, from {stats.minimum(0.9)} calls on"
         )
         lines.append("first answer: from before the process starts, files in the cache")
-        lines.append("±: how far the 95 % interval reaches, the median's over the processes, accuracy's over the examples")
+        lines.append(f"±: how far the 95 % interval reaches, the median's over the processes, {_whose(records)} over the examples")
         lines += _ties(timed)
         lines += _faster_but_noisy(timed)
         if any(placed(record) for record in timed):
@@ -212,11 +234,24 @@ def _per_s(record: Record) -> str:
     return three_digits(median(rates)) if rates else ABSENT
 
 
-def _accuracy(record: Record) -> str:
+def _score(record: Record, *, named: bool) -> str:
+    """In hundredths with how far its interval reaches to the farther side; after its name where a table holds several metrics."""
     if not record.accuracy:
         return ABSENT
     found = record.accuracy
-    return f"{percent_text(found.value)} ±{100 * max(found.high - found.value, found.value - found.low):.1f}"
+    value = f"{percent_text(found.value)} ±{100 * max(found.high - found.value, found.value - found.low):.1f}"
+    return f"{short_name(found.metric)} {value}" if named else value
+
+
+def _more(record: Record) -> str:
+    """The scores told beside the first one."""
+    found = record.accuracy.more if record.accuracy else {}
+    return ", ".join(f"{short_name(name)} {percent_text(value)}" for name, value in found.items()) or ABSENT
+
+
+def _whose(records: Sequence[Record]) -> str:
+    name = score_name(records)
+    return f"{name}'" if name.endswith("s") else f"{name}'s"
 
 
 def _parity(record: Record) -> str:

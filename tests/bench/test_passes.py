@@ -182,7 +182,8 @@ def test_a_length_beyond_the_model_is_one_clear_error() -> None:
 def test_every_pass_names_the_engine_and_the_file(part: Pass, scripted: Callable[..., Path]) -> None:
     found = answer(part, played(scripted(), threads=3), TEXTS, LABELS)
     assert (found.engine["library"], found.engine["threads"], found.engine["accelerator"]) == ("edgebench", 3, "cpu")
-    assert (found.artifact["file"], found.artifact["format"], len(found.artifact["sha256"])) == ("scripted.fake", "fake", 64)
+    assert (found.artifact["task"], found.artifact["file"], found.artifact["format"]) == ("text-classification", "scripted.fake", "fake")
+    assert len(found.artifact["sha256"]) == 64
 
 
 def test_a_file_of_another_format_is_not_measured_in_its_place() -> None:

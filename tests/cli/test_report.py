@@ -126,7 +126,7 @@ def test_a_report_may_be_written_again(records: list[Record]) -> None:
         ([], 2, "error: there is no file of records in results/; measure with `edgebench bench`, or name a file"),
         (["r.jsonl", "-o", "a.pdf"], 2, "error: the ending of a.pdf says no format; end it in .html, .htm, .md, .csv, .jsonl, .parquet, .txt"),
         (["r.jsonl", "--format", "htlm"], 2,
-         "error: there is no report 'htlm'; there are csv, html, json, md, parquet, pytest-benchmark, table. Did you mean 'html'?"),
+         "error: there is no report 'htlm'; there are csv, html, json, md, parquet, pytest-benchmark, scores, table. Did you mean 'html'?"),
         (["r.jsonl", "-o", "r.jsonl/a.md"], 1, "error: the report cannot be written to r.jsonl/a.md: File exists; name another place, or make room"),
     ],
 )

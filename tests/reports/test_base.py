@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from edgebench.record import Record
-from edgebench.reports.base import columns, fastest, first_answer_ns, footnotes, model, timing, title
+from edgebench.reports.base import columns, fastest, first_answer_ns, footnotes, model, short_name, timing, title
 
 Make = Callable[..., Record]
 
@@ -134,3 +135,24 @@ def test_cells_of_two_devices_are_not_ranked_against_each_other_and_that_is_said
 def test_a_note_on_some_cells_names_them_and_one_on_all_does_not(make: Callable[..., Record]) -> None:
     records = [make("x", "int8", 1, notes=["a set", "hot"]), make("y", "int8", 1, notes=["a set"]), make("z", "int8", 1, notes=["a set", "hot"])]
     assert [line for line in footnotes(records) if line.startswith("note")] == ["note: a set", "note on x int8 1 thread, z int8 1 thread: hot"]
+
+
+def judged(record: Record, metric: str, **more: float) -> Record:
+    assert record.accuracy
+    return msgspec.structs.replace(record, accuracy=msgspec.structs.replace(record.accuracy, metric=metric, more=more))
+
+
+def test_the_column_of_scores_bears_the_metrics_own_name_and_the_others_are_told_beside_it(make: Make) -> None:
+    records = [judged(make("onnxruntime", "fp32", 1), "top-1", **{"top-5": 0.987})]
+    assert (column(records, "top-1"), column(records, "more")) == (["91.0 % ±2.0"], ["top-5 98.7 %"])
+    assert "±: how far the 95 % interval reaches, the median's over the processes, top-1's over the examples" in footnotes(records)
+
+
+def test_in_a_table_of_several_metrics_each_score_has_its_name(make: Make) -> None:
+    records = [judged(make("onnxruntime", "fp32", 1), "mIoU"), judged(make("tflite", "fp32", 1), "BLEU nrefs:1|case:mixed"), make("tflite", "*")]
+    assert column(records, "score") == ["mIoU 91.0 % ±2.0", "BLEU 91.0 % ±2.0", "–"]
+
+
+@pytest.mark.parametrize(("metric", "short"), [("BLEU nrefs:1|tok:13a", "BLEU"), ("entity F1", "entity F1"), ("COCO mAP", "COCO mAP")])
+def test_a_metrics_short_name_is_without_its_signature(metric: str, short: str) -> None:
+    assert short_name(metric) == short
