@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edgebench.train.methods import Recipe as MethodRecipe
     from edgebench.train.recipe import Progress, Recipe
     from edgebench.train.translate import Recipe as TranslationRecipe
+    from edgebench.train.vision import Recipe as VisionRecipe
 
 
 @click.command()
@@ -62,6 +63,9 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     said = toml.read(path, dict[str, Any])
     if said.get("task") == "translation":
         _translator(console, translate.read(path), out, data, offline)
+        return
+    if said.get("task") == "image-classification":
+        _pictures(console, path, out, offline)
         return
     if "method" in said:
         if said["method"] in methods.KINDS:
@@ -230,6 +234,30 @@ def _teacher(name: str, folder: Path) -> tuple[Any, Path]:
     return source.net, source.tokenizer
 
 
+def _pictures(console: Console, path: Path, out: Path | None, offline: bool) -> None:
+    from edgebench.bench.stats import mcnemar
+    from edgebench.models import sheets
+    from edgebench.tasks.metrics import share
+    from edgebench.train import vision
+
+    plan = vision.read(path)
+    folder = out or Path("runs") / plan.name
+    training, test = (sheets.load(plan.sheets, split, offline=offline) for split in ("train", "test"))
+    if done := _claim(folder, plan, " ".join(training.sha256)):
+        click.echo(f"going on in {folder}, which holds {', '.join(done)}")
+    with _progress(console) as progress:
+        try:
+            result = vision.run(plan, training, test, folder, progress)
+        except FloatingPointError as error:
+            raise EngineError(str(error)) from error
+    click.echo(f"teacher: top-1 {result['teacher']['top1']:.1%}, n = {len(test):,}, {result['teacher']['parameters']:,} parameters")
+    for way, n, right, won, lost, seeds in vision.summary(result):
+        found = share("top-1", right, n)
+        told = "" if way == "labels" else f"; {won} won, {lost} lost against labels alone, McNemar p = {mcnemar(won, lost):.2g}"
+        click.echo(f"{way}: top-1 {found.value:.1%} ({found.low:.1%} to {found.high:.1%}), n = {n:,}, {seeds} seed{'s' if seeds > 1 else ''}{told}")
+    click.echo(f"the students and {folder / 'result.json'} are written")
+
+
 def find(recipe: str) -> Path:
     """The bundled recipe of that name, or the file at that path."""
     if recipe.endswith(".toml"):
@@ -254,7 +282,7 @@ def _need(*modules: str) -> None:
             raise MissingError(f"training needs {module}, which is not installed; install edgebench[train]") from error
 
 
-def _claim(folder: Path, plan: Recipe | TranslationRecipe | DynamicRecipe | MethodRecipe, sha256: str) -> list[str]:
+def _claim(folder: Path, plan: Recipe | TranslationRecipe | DynamicRecipe | MethodRecipe | VisionRecipe, sha256: str) -> list[str]:
     """Note in `folder` what it is trained by and on; the checkpoints of an earlier run of just that."""
     import msgspec
 

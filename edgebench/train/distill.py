@@ -3,6 +3,8 @@
 TinyBERT (arXiv 1909.10351) trains a student on the teacher's embedding output, hidden states and pre-softmax attention
 scores first (`intermediate`), on its logits afterwards (`soft_cross_entropy`). The released code lets padding into the
 means; here padded positions carry no weight, so a loss does not depend on what a sentence was batched with.
+
+Nets of pictures imitate logits, where their teacher looks (`attention_map_error`), or what it sees (`feature_error`).
 """
 
 from __future__ import annotations
@@ -38,6 +40,22 @@ def score_error(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     real = mask.to(student.dtype)
     weight = (real[:, :, None] * real[:, None, :]).unsqueeze(1)
     return ((student - teacher) ** 2 * weight).sum() / (weight.sum() * student.shape[1])
+
+
+def attention_map_error(student: Tensor, teacher: Tensor) -> Tensor:
+    """Mean squared difference of two attention maps of (N, C, H, W) activations of the same height and width.
+
+    The map is the sum over channels of the squares, as one vector of length 1 for each picture (S. Zagoruyko, N. Komodakis, arXiv 1612.03928,
+    equation 2 and the released code, which takes the mean over the map's points). The nets may differ in channels.
+    """
+    mine, theirs = (nn.functional.normalize(one.square().sum(1).flatten(1), dim=1) for one in (student, teacher))
+    return (mine - theirs).square().mean()
+
+
+def feature_error(student: Tensor, teacher: Tensor, project: nn.Module) -> Tensor:
+    """Mean squared difference of (N, C, H, W) activations, the student's with `project` given the teacher's channels: FitNets' hint
+    (A. Romero et al., arXiv 1412.6550, equation 3)."""
+    return nn.functional.mse_loss(project(student), teacher)
 
 
 def layer_map(student: int, teacher: int, how: str = "uniform") -> tuple[int, ...]:

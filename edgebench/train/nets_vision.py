@@ -3,6 +3,10 @@
 MobileNetV2 (arXiv 1801.04381): inverted residuals (widen by a factor with a 1 x 1, filter each channel with a 3 x 3, narrow
 with a 1 x 1 without activation), added to their input where shapes allow. The names of the parameters are those of
 torchvision's state dict, so that its published weights load as they are.
+
+ResNet for CIFAR-10 (arXiv 1512.03385, 4.2): a 3 x 3 convolution, three groups of n blocks of two 3 x 3 convolutions, the second and third group
+of half the height and width and twice the channels, an average over what is left: 6n + 2 layers. Shortcuts are the paper's option A:
+every second pixel, and zeros for the channels that are new, without parameters.
 """
 
 from __future__ import annotations
@@ -54,6 +58,51 @@ class MobileNetV2(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.features(x).mean((2, 3)))
         return logits
+
+
+class Residual(nn.Module):
+    """(N, inner, H, W) -> (N, outer, H / stride, W / stride)."""
+
+    def __init__(self, inner: int, outer: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(inner, outer, 3, stride, 1, bias=False), nn.BatchNorm2d(outer), nn.ReLU(),
+            nn.Conv2d(outer, outer, 3, 1, 1, bias=False), nn.BatchNorm2d(outer),
+        )
+        self.stride, self.new = stride, outer - inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        short = nn.functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new)) if self.stride > 1 or self.new else x
+        return torch.relu(self.conv(x) + short)
+
+
+class ResNet(nn.Module):
+    """(N, 3, H, W) normalised pictures -> (N, labels) logits. `depth` is 6n + 2; `width` are the first group's channels, 16 as published."""
+
+    def __init__(self, depth: int, width: int = 16, labels: int = 10) -> None:
+        super().__init__()
+        if depth < 8 or depth % 6 != 2:
+            raise ValueError(f"a ResNet of {depth} layers has no three equal groups; give 6n + 2: 8, 14, 20, 32, ...")
+        blocks = (depth - 2) // 6
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.groups = nn.ModuleList()
+        inner = width
+        for place, outer in enumerate((width, 2 * width, 4 * width)):
+            first = Residual(inner, outer, 2 if place else 1)
+            self.groups.append(nn.Sequential(first, *(Residual(outer, outer, 1) for _ in range(blocks - 1))))
+            inner = outer
+        self.classifier = nn.Linear(inner, labels)
+
+    def traced(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits, and what each group gives: (N, C, H, W)."""
+        x, found = self.stem(x), []
+        for group in self.groups:
+            x = group(x)
+            found.append(x)
+        return self.classifier(x.mean((2, 3))), found
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.traced(x)[0]
 
 
 def mobilenet_v2(weights: Path) -> nn.Module:

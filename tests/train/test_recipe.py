@@ -15,7 +15,7 @@ pytest.importorskip("transformers", reason=NEEDS)
 import edgebench.train  # noqa: E402
 from edgebench import toml  # noqa: E402
 from edgebench.errors import CardError  # noqa: E402
-from edgebench.train import dynamic, methods, nets, recipe, translate  # noqa: E402
+from edgebench.train import dynamic, methods, nets, recipe, translate, vision  # noqa: E402
 from edgebench.train.data import Examples, fingerprint  # noqa: E402
 from edgebench.train.recipe import Data, Recipe  # noqa: E402
 
@@ -130,8 +130,9 @@ def test_what_is_wrong_in_a_recipe_is_named(tmp_path: Path, old: str, new: str, 
 def test_every_bundled_recipe_can_be_read() -> None:
     paths = sorted((Path(edgebench.train.__file__).parent / "recipes").glob("*.toml"))
     said = [toml.read(path, dict[str, object]) for path in paths]
+    others = {"translation": translate, "image-classification": vision}
     kinds = [
-        translate if one.get("task") == "translation" else methods if one.get("method") in methods.KINDS else dynamic if "method" in one else recipe
+        others[str(one["task"])] if one.get("task") in others else methods if one.get("method") in methods.KINDS else dynamic if "method" in one else recipe
         for one in said
     ]
     assert [kind.read(path).name for kind, path in zip(kinds, paths, strict=True)] == [path.stem for path in paths]
