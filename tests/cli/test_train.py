@@ -124,3 +124,53 @@ def test_an_unknown_recipe_names_those_there_are() -> None:
 def test_a_recipe_file_that_is_not_there_says_so() -> None:
     with pytest.raises(UsageError, match="none.toml does not exist; give a recipe file or one of"):
         find("none.toml")
+
+
+TEACHER = """
+schema = 1
+name = "teacher"
+about = "a test"
+method = "fine-tune"
+dataset = "tiny"
+weights = "tiny"
+seed = 5
+held_out = 16
+train = { epochs = 2, batch_size = 8, learning_rate = 3e-3 }
+"""
+STUDENT = """
+schema = 1
+name = "student"
+about = "a test"
+method = "distilbert"
+dataset = "tiny"
+teacher = "teacher"
+seed = 5
+held_out = 16
+layers = [1]
+train = { epochs = 1, batch_size = 8, learning_rate = 3e-3 }
+
+[[variants]]
+name = "whole"
+
+[[variants]]
+name = "without cosine"
+change = { without = ["cosine"] }
+"""
+
+
+def test_a_student_finds_its_teacher_beside_it_and_each_variant_leaves_a_line(tiny: Path) -> None:
+    runs = tiny.parent / "runs"
+    (tiny.parent / "teacher.toml").write_text(TEACHER)
+    (tiny.parent / "student.toml").write_text(STUDENT)
+    student = [str(tiny.parent / "student.toml"), "--out", str(runs / "student"), "--offline"]
+    early = CliRunner().invoke(command, student)
+    assert isinstance(early.exception, UsageError)
+    assert "train it first: edgebench train teacher --out" in str(early.exception)
+    taught = CliRunner().invoke(command, [str(tiny.parent / "teacher.toml"), "--out", str(runs / "teacher"), "--offline"], catch_exceptions=False)
+    assert "teacher, whole, seed 5: " in taught.output
+    CliRunner().invoke(command, student, catch_exceptions=False)
+    again = CliRunner().invoke(command, student, catch_exceptions=False)  # nothing is left to do
+    assert "student, " not in again.output
+    lines = [json.loads(line) for line in (runs / "student" / "records.jsonl").read_text().splitlines()]
+    assert [(one["variant"], one["teacher"]["name"], one["seed"]) for one in lines] == [("whole", "teacher", 5), ("without cosine", "teacher", 5)]
+    assert {path.name for path in runs.glob("student/*-5")} == {"whole-5", "without-cosine-5"}

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason=NEEDS)
 pytest.importorskip("transformers", reason=NEEDS)
 
 from edgebench.errors import CardError  # noqa: E402
-from edgebench.train import methods, mobilebert, nets, students, trained  # noqa: E402
+from edgebench.train import bundle, methods, mobilebert, nets, students, trained  # noqa: E402
 from edgebench.train.cells import Architecture, Edge  # noqa: E402
 from edgebench.train.cells import build as cell_net  # noqa: E402
 from edgebench.train.data import Examples  # noqa: E402
@@ -58,6 +58,8 @@ def test_a_student_learns_the_task_and_is_read_back_as_it_was(method: str, taugh
     assert record["steps"] == sum(stage["steps"] for stage in setting.stages.values()) > 0
     assert record["over_teacher"] == record["correct"] / record["teacher"]["correct"]
     students.save(one, recipe, record, tmp_path / method)
+    ready = bundle.read_student(tmp_path / method)
+    assert (ready.made_by["method"], ready.made_by["teacher"], ready.tokenizer) == (method, "none", tmp_path / method / "tokenizer.json")
     again, result = students.read(tmp_path / method)
     assert trained.answers(again, examples) == record["answers"] == json.loads(json.dumps(result))["record"]["answers"]
 
