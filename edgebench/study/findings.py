@@ -88,6 +88,13 @@ def _engines(table: Table, grid: Grid, evidence: Evidence) -> Iterator[str]:
         quick = min(best, key=lambda line: line.entries["median"].value or 0)
     if len(best) > 1:
         yield f"Fastest of all is {quick.precision} in {quick.entries['engine'].text}: {duration_text(quick.entries['median'].value or 0)} a sentence."
+    timed = [line for line in grid.lines if line.entries["median"].value and line.entries["verdict"].text == "noisy"]
+    if timed and not best:
+        least = min(timed, key=lambda line: line.entries["median"].value or 0)
+        yield (
+            f"No cell was measured steadily enough to be called the fastest ({_count(len(timed), 'noisy cell')}); the lowest median is that of "
+            f"{least.entries['engine'].text} at {least.precision}, {least.entries['median'].text}."
+        )
     refused = sum(line.entries["verdict"].text == "invalid" for line in grid.lines)
     if refused:
         yield f"{_count(refused, 'cell')} answered too differently from the reference to count, however fast."

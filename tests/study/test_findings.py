@@ -7,6 +7,7 @@ import msgspec
 from edgebench.study import report
 from edgebench.study.description import Study
 from edgebench.study.evidence import Evidence
+from tests.study.conftest import of
 
 
 def test_every_sentence_is_about_what_was_measured(evidence: Evidence) -> None:
@@ -18,6 +19,15 @@ def test_every_sentence_is_about_what_was_measured(evidence: Evidence) -> None:
         "Left out whole, layer 2 costs most (-20.0 points) and layer 1 least (-0.5 points), with nothing trained after.",
         "Of 2 claims of the papers 2 could be checked here, of which 2 hold.",
         "Being small cost -8.0 points, p 0.008; being large brought +8.0 points, p 0.008.",
+    ]
+
+
+def test_where_all_is_noisy_no_engine_is_called_the_fastest(study: Study) -> None:
+    table = study.tables[1]
+    noisy = [of("small", "fp32", ms, 10, 1, backend, verdict="noisy") for ms, backend in ((9, "onnxruntime"), (7, "tflite"))]
+    found = report.report(Evidence(study=msgspec.structs.replace(study, tables=(table,)), records=noisy)).findings
+    assert found == [
+        "No cell was measured steadily enough to be called the fastest (2 noisy cells); the lowest median is that of tflite at fp32, 7.00 ms ±0.0 %.",
     ]
 
 
