@@ -22,6 +22,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
         "torchscript": "edgebench.backends.torchscript:BACKEND",
     },
     "devices": {
+        "adb": "edgebench.devices.adb:AdbExecutor",
         "local": "edgebench.devices.local:LocalExecutor",
         "ssh": "edgebench.devices.ssh:SshExecutor",
     },

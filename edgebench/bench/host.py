@@ -15,7 +15,7 @@ from typing import Any
 
 import edgebench
 from edgebench.backends.base import usable_cpus
-from edgebench.bench import limits, processor, sysfs
+from edgebench.bench import android, limits, processor, sysfs
 from edgebench.bench.state import now
 
 __all__ = ["facts", "now"]
@@ -39,6 +39,7 @@ def facts(root: Path = Path("/")) -> dict[str, Any]:
         "swap_bytes": sysfs.meminfo(root, "SwapTotal"),
         "huge_pages": _huge_pages(root),
         "virtual": _virtual(root),
+        "emulated": processor.emulated(root),
         "container": _container(root),
         "os": _os(root),
         "kernel": platform.release(),
@@ -70,7 +71,7 @@ def commit(checkout: Path) -> str | None:
 def _board(root: Path) -> str | None:
     """What the machine is sold as."""
     dmi = [sysfs.text(root / "sys/class/dmi/id" / name) for name in ("sys_vendor", "product_name")]
-    return sysfs.text(root / "proc/device-tree/model") or " ".join(filter(None, dmi)) or None
+    return sysfs.text(root / "proc/device-tree/model") or " ".join(filter(None, dmi)) or android.model(root)
 
 
 def _huge_pages(root: Path) -> str | None:
@@ -97,7 +98,7 @@ def _container(root: Path) -> str | None:
 
 def _os(root: Path) -> str:
     release = re.search(r'^PRETTY_NAME="?([^"\n]+)"?$', sysfs.text(root / "etc/os-release") or "", re.MULTILINE)
-    return release[1] if release else f"{platform.system()} {platform.release()}"
+    return release[1] if release else android.release(root) or f"{platform.system()} {platform.release()}"
 
 
 def _version(package: str) -> str | None:
@@ -116,4 +117,4 @@ def _power_source(root: Path) -> str | None:
             return "mains"
         if sysfs.text(supply / "type") == "Battery" and sysfs.text(supply / "status") == "Discharging":
             return "battery"
-    return None
+    return (android.battery(root) or {}).get("power_source")

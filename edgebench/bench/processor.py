@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import sys
@@ -42,6 +43,25 @@ def facts(root: Path) -> dict[str, Any]:
         "frequency_driver": sysfs.text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_driver"),
         "turbo": _turbo(root),
     }
+
+
+def emulated(root: Path, machine: str = "") -> bool | None:
+    """True where a program for ARM runs on an x86 processor, its instructions translated; None where nothing shows it, which is no proof.
+
+    qemu's user emulation shows its guest a /proc/cpuinfo of the other processor, but only by that path.
+    """
+    if not (machine or platform.machine()).startswith(("aarch64", "arm")):
+        return None
+    try:
+        folder = os.open(root / "proc", os.O_RDONLY)
+        try:
+            file = os.open("cpuinfo", os.O_RDONLY, dir_fd=folder)
+            with open(file, errors="replace") as real:
+                return bool(re.search(r"^vendor_id\s*:", real.read(), re.MULTILINE)) or None
+        finally:
+            os.close(folder)
+    except (OSError, NotImplementedError):
+        return None
 
 
 def _name(root: Path, cpuinfo: str) -> str | None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgebench.bench import limits, sysfs
+from edgebench.bench import android, limits, sysfs
 
 # Raspberry Pi Ltd, documentation of vcgencmd: bit n of get_throttled is now, bit n + 16 is "since the start"
 FIRMWARE_FLAGS = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
@@ -27,11 +27,13 @@ HOTTEST_C = 150.0  # a sensor that says more is broken
 def now(root: Path = Path("/"), *, since: dict[str, Any] | None = None) -> dict[str, Any]:
     """What changes by the minute. `since` is what this returned earlier; with it `throttled` is known on Intel's processors, too."""
     firmware, steps, events = _firmware(root), _cooling_steps(root), _throttle_events(root)
+    phone = android.thermal(root) if android.is_android(root) else None
     earlier = (since or {}).get("throttle_events")
     signs = [
         None if firmware is None else bool(firmware["now"]),
         None if steps is None else steps > 0,
         None if events is None or earlier is None else events > earlier,
+        None if phone is None or phone["status"] is None else phone["status"] != "none",
     ]
     return {
         "monotonic_ns": time.monotonic_ns(),
@@ -41,18 +43,25 @@ def now(root: Path = Path("/"), *, since: dict[str, Any] | None = None) -> dict[
         "cpu_limit_stall_us": limits.held_back_us(root),
         "steal_ticks": _steal(root),
         "freq_hz": freq_hz(root),
-        "temp_c": temp_c(root),
+        "temp_c": _by_sensors(root) or (phone or {}).get("temp_c"),
         "throttled": True if True in signs else False if False in signs else None,
         "firmware": firmware,
         "cooling_steps": steps,
         "throttle_events": events,
+        "battery": android.battery(root) if phone else None,
         "memory_available_bytes": sysfs.meminfo(root, "MemAvailable"),
         "swap_used_bytes": _swap_used(root),
     }
 
 
 def temp_c(root: Path = Path("/")) -> float | None:
-    """The hottest of all thermal zones and processor sensors; one that reads 0 or less is no sensor."""
+    """The hottest of all thermal zones and processor sensors; on a phone that hides them, what Android says of its processor."""
+    found = _by_sensors(root)
+    return found if found is not None or not android.is_android(root) else (android.thermal(root) or {}).get("temp_c")
+
+
+def _by_sensors(root: Path) -> float | None:
+    """One that reads 0 or less is no sensor."""
     found = [(sysfs.number(path) or 0) / 1000 for path in _sensors(root)]
     return max((one for one in found if 0 < one < HOTTEST_C), default=None)
 

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from msgspec.structs import replace
+
 from edgebench.bench import checks, conditions
 from edgebench.bench.cell import Cell
 from edgebench.bench.onset import onset
@@ -39,8 +41,10 @@ def record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, Any
         notes = notes + held_back + _onsets(cell.sustained)
     else:
         noise = noise + held_back
+    if host.get("emulated"):
+        noise = []
     outcome, verdict, reasons = _judged(cell, faults, noise)
-    return Record(
+    made = Record(
         spec=cell.spec, outcome=outcome, verdict=verdict, reasons=reasons, notes=notes,
         latency=latency, cold=[one.cold for one in cell.timed if one.cold], cooling=cooling,
         throughput=cell.throughput, sustained=cell.sustained,
@@ -48,6 +52,15 @@ def record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, Any
         roof=cell.roof, work=next((one.work for one in cell.of("work")), None), accuracy=cell.accuracy, parity=parity,
         engine=engine, artifact=answers[-1].artifact if answers else {},
         host={**host, "before": [one.before for one in cell.timed], "after": [one.after for one in cell.timed]}, started_at=cell.started_at, id=new_id(),
+    )
+    return _without_speed(made) if host.get("emulated") else made
+
+
+def _without_speed(record: Record) -> Record:
+    """An emulated machine's record says what answers are given and what fails, and has nothing that could be taken for a device's speed or memory."""
+    why = "emulated: another processor's instructions were translated, so that times and memory say nothing of any device, and none is kept"
+    return replace(
+        record, notes=[why, *record.notes], latency=None, cold=[], cooling=[], throughput=None, sustained=None, memory=None, energy=None, roof=None,
     )
 
 

@@ -93,3 +93,14 @@ def test_an_odd_value_is_nothing_known(tmp_path: Path, file: str, text: str, nam
 
 def test_of_an_empty_tree_nothing_is_known(tmp_path: Path) -> None:
     assert set(processor.facts(tmp_path).values()) == {None}
+
+
+def test_arm_code_on_an_x86_processor_is_emulated_and_elsewhere_nothing_is_claimed(tmp_path: Path) -> None:
+    (tmp_path / "x86/proc").mkdir(parents=True)
+    (tmp_path / "arm/proc").mkdir(parents=True)
+    (tmp_path / "x86/proc/cpuinfo").write_text("processor\t: 0\nvendor_id\t: GenuineIntel\n")
+    (tmp_path / "arm/proc/cpuinfo").write_text("processor\t: 0\nCPU part\t: 0xd0b\n")
+    assert processor.emulated(tmp_path / "x86", "aarch64") is True
+    assert processor.emulated(tmp_path / "x86", "x86_64") is None
+    assert processor.emulated(tmp_path / "arm", "aarch64") is None
+    assert processor.emulated(tmp_path / "nowhere", "aarch64") is None

@@ -30,9 +30,12 @@ def test_list_names_each_profile_with_a_sentence(capsys: pytest.CaptureFixture[s
     assert status(["devices", "list"]) == 0
     assert capsys.readouterr().out == (
         "phone                  a phone\n"
+        "galaxy-a15             Samsung Galaxy A15 (4G), a budget phone, by USB with a pushed runtime: docs/android.md. Not verified on the phone.\n"
+        "galaxy-s24-ultra       Samsung Galaxy S24 Ultra, a flagship phone, by USB with a pushed runtime: docs/android.md. Not verified on the phone.\n"
         "host                   This machine, as it is. Its facts are read from it at every sweep.\n"
         "laptop-x86-64          Any laptop with an x86-64 processor: on mains, since on battery most lower their clocks. What it has is read from it at "
         "every sweep.\n"
+        "pixel-7a               Google Pixel 7a, a mid-range phone, by USB with a pushed runtime: docs/android.md. Not verified on the phone.\n"
         "raspberry-pi-3b-plus   Raspberry Pi 3 Model B+ under a 64-bit Debian 12 or 13.\n"
         "raspberry-pi-4         Raspberry Pi 4 Model B under a 64-bit Debian 12 or 13.\n"
         "raspberry-pi-5         Raspberry Pi 5 under Debian 12 (Python 3.11) or 13 (Python 3.13), 64 bits.\n"
@@ -77,8 +80,8 @@ def test_show_host_says_what_is_found_here(capsys: pytest.CaptureFixture[str]) -
 def test_an_unknown_profile_is_wrong_usage_with_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["devices", "show", "phnoe"]) == 2
     assert capsys.readouterr().err == (
-        "error: there is no device 'phnoe'; there are phone, host, laptop-x86-64, raspberry-pi-3b-plus, raspberry-pi-4, raspberry-pi-5, "
-        "raspberry-pi-zero-2-w. Did you mean 'phone'?\n"
+        "error: there is no device 'phnoe'; there are phone, galaxy-a15, galaxy-s24-ultra, host, laptop-x86-64, pixel-7a, raspberry-pi-3b-plus, "
+        "raspberry-pi-4, raspberry-pi-5, raspberry-pi-zero-2-w. Did you mean 'phone'?\n"
     )
 
 
