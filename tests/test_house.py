@@ -157,6 +157,11 @@ def test_the_worker_needs_what_a_small_device_has_and_the_engine() -> None:
     assert not {part(one) for one in loaded} & {"cli", "reports", "devices", "train"}
 
 
+def test_what_waits_on_a_device_needs_what_a_small_device_has() -> None:
+    for module in loaded_by({"edgebench.devices.far"}) - loaded_by({"edgebench.bench.doctor"}):
+        assert foreign(module, "loading", "called") <= SMALL_DEVICE, module
+
+
 @pytest.mark.parametrize("doing", ["import edgebench", *(f"import edgebench.cli as cli; cli.main({words})" for words in (["-h"], ["bench", "-h"]))])
 def test_neither_import_nor_help_loads_numpy_or_an_engine(doing: str) -> None:
     code = f"import sys\ntry:\n    {doing}\nfinally:\n    print(*sorted({{one.partition('.')[0] for one in sys.modules}}), file=sys.stderr)"

@@ -38,6 +38,10 @@ def held_back(states: States) -> list[str]:
 def remarks(spec: Spec, states: States, host: Facts, cooling: Sequence[Cooling]) -> list[str]:
     """What a reader should know of the machine that is no reason against the cell."""
     found = []
+    if held := host.get("held"):
+        parts = [f"processors {held['cpus']}" if held["cpus"] else "", f"nice {held['nice']}" if held["nice"] else ""]
+        parts.append(f"{bytes_text(held['memory_bytes'])} of memory by {held['memory_by']}" if held["memory_bytes"] else "")
+        found.append(f"this machine was held to {', '.join(filter(None, parts)) or 'nothing'}: that is no other device, and its times are not one's")
     if (stalled := _share(states, "cpu_stall_us", 1e6)) > STALLED:
         found.append(f"other work ran beside the timing: for {stalled:.0%} of it some process waited for a processor")
     if (stolen := _share(states, "steal_ticks", TICKS_PER_S * (host.get("cores") or 1))) > STOLEN:

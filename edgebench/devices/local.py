@@ -42,12 +42,17 @@ class LocalExecutor:
         check_machine(profile, platform.machine())
         self.profile = profile
         self._worker = worker
+        self._held = None
+        if profile.hold:
+            from edgebench.devices.held import Held
+
+            self._held = Held(profile.hold)
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = Lock()
         self._closed = False
 
     def facts(self) -> dict[str, Any]:
-        return host.facts()
+        return host.facts() | ({"held": self._held.facts()} if self._held else {})
 
     def findings(self) -> list[Finding]:
         from edgebench.bench import doctor, probes, tryout  # a run need not wait for what judges
@@ -81,6 +86,8 @@ class LocalExecutor:
             self._closed = True
             for process in self._running:
                 _kill_group(process)
+        if self._held:
+            self._held.close()
 
     def _start(self, folder: Path) -> subprocess.Popen[bytes]:
         with self._lock, (folder / "job.json").open("rb") as job:
@@ -92,6 +99,8 @@ class LocalExecutor:
                 stdin=job, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             )
             self._running.add(process)
+            if self._held:
+                self._held.apply(process.pid)
             return process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:

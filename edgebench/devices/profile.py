@@ -18,6 +18,18 @@ ADDRESS = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9:][A-Za-z0-9._:%
 SAME = {"arm64": "aarch64", "AMD64": "x86_64"}  # other names of a machine, as macOS and Windows have them
 
 
+class Hold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the measuring processes on this machine are held to. It makes no other device of it: a slow core is not a slowed one.
+
+    `cpus` as the kernel lists them, e.g. "0-1"; `memory_bytes` by a control group where that is allowed, else as a limit of data
+    (RLIMIT_DATA); `nice` from -20 to 19, what the kernel calls a priority.
+    """
+
+    cpus: str | None = None
+    memory_bytes: int | None = None
+    nice: int = 0
+
+
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One device, or one kind of device. What is null is not known, or is found on the device itself.
 
@@ -48,6 +60,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cool_to_c: float | None = None
     budgets: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()  # where the facts come from
+    hold: Hold | None = None  # of a profile called host-...: this machine with less of it
 
 
 def check_machine(profile: Profile, machine: str) -> None:
@@ -80,9 +93,23 @@ def read(path: Path) -> Profile:
             check_address(profile.address)
         except UsageError as error:
             raise CardError(f"{path}: {error}") from error
+    if profile.hold:
+        _check_hold(profile, path)
     if not profile.python or not profile.python.isprintable() or profile.python.startswith("-"):
         raise CardError(f"{path}: python is {profile.python!r}; expected an interpreter's name or path on the device")
     return profile
+
+
+def _check_hold(profile: Profile, path: Path) -> None:
+    """A machine that is held back must not pass for a device: its profile says so by its name, and claims nothing of another's."""
+    assert profile.hold
+    if profile.reach != "local" or not profile.name.startswith("host-") or profile.isa or profile.cores or profile.memory_bytes:
+        raise CardError(f"{path}: hold is for this machine with less of it, and that is no other device; call the profile host-..., and leave out "
+                        "isa, cores and memory_bytes")
+    if profile.hold.cpus is not None and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", profile.hold.cpus):
+        raise CardError(f"{path}: hold.cpus is {profile.hold.cpus!r}; expected processors as in 0-1,3")
+    if not -20 <= profile.hold.nice <= 19:
+        raise CardError(f"{path}: hold.nice is {profile.hold.nice}; expected -20 to 19")
 
 
 def check_address(address: str) -> None:
