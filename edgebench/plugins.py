@@ -23,6 +23,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     },
     "devices": {
         "adb": "edgebench.devices.adb:AdbExecutor",
+        "browser": "edgebench.devices.browser.executor:BrowserExecutor",
         "local": "edgebench.devices.local:LocalExecutor",
         "ssh": "edgebench.devices.ssh:SshExecutor",
     },

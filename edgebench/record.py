@@ -76,6 +76,7 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     stages_ns: dict[str, list[int]]  # per stage, of separate calls through `Pipeline.stages`; they sum to those calls
     clock: str = "perf_counter"
     garbage_collector: str = "off"  # while timing
+    calls: int = 1  # how many calls of one input each sample is the mean of: more than 1 where the clock is coarse, as in browsers
 
     @property
     def samples_ns(self) -> list[int]:

@@ -85,7 +85,7 @@ class Cell:
             processes_ns=[one.processes_ns[0] for one in parts], warm_up_ns=[one.warm_up_ns[0] for one in parts], tokens=tokens or None,
             settled=[settled for one in parts for settled in one.settled],
             stages_ns={name: [ns for one in parts for ns in one.stages_ns[name]] for name in parts[0].stages_ns},
-            clock=parts[0].clock, garbage_collector=parts[0].garbage_collector,
+            clock=parts[0].clock, garbage_collector=parts[0].garbage_collector, calls=max(one.calls for one in parts),
         )
 
     @property

@@ -114,6 +114,8 @@ def remarks(spec: Spec, latency: Latency | None, host: dict[str, object], engine
         notes.append(f"{spec.threads} threads were asked for, the engine used {used}")
     if latency and isinstance(resolution, float) and median(latency.samples_ns) < 100 * resolution:
         notes.append(f"a call takes less than 100 steps of the clock ({duration_text(resolution)} each)")
+    if latency and latency.calls > 1:
+        notes.append(f"the clock is coarse, so each sample is the mean of {latency.calls} calls of one input; percentiles are of these means")
     if latency and any(latency.settled) and not all(latency.settled):
         notes.append(f"the warm-up of {latency.settled.count(False)} of {len(latency.settled)} processes did not settle within {spec.warm_up_cap_s:g} s")
     if latency and (heaps := two_modes(levelled(latency, spec))):

@@ -21,6 +21,16 @@ SWAPPED_BYTES = 16_000_000
 TICKS_PER_S = 100
 
 
+def unseen(states: States) -> list[str]:
+    """Why a page's time is not to be relied on: browsers slow down what is hidden, and a processor may play the GPU."""
+    hidden = sum(bool(after.get("hidden")) for _, after in states)
+    software = any(after.get("software_gpu") for _, after in states)
+    return [
+        *([f"hidden: in {hidden} of {len(states)} processes the page was hidden while it was timed; keep it in front and the screen on"] if hidden else []),
+        *(["the GPU is one that a processor plays: the time is none of a GPU; take a browser that has a real one"] if software else []),
+    ]
+
+
 def held_back(states: States) -> list[str]:
     """Why the time is not to be relied on: the machine says that it lowered its clocks against heat or a weak supply."""
     hot = [after for _, after in states if after.get("throttled")]

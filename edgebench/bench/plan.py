@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -25,6 +25,13 @@ from edgebench.record import Record, Spec
 
 SPLIT = "dev"
 ALL = "*"
+
+
+class Opens(Protocol):
+    """What a plan needs to know of an engine."""
+
+    @property
+    def formats(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -87,14 +94,17 @@ class Plan:
     alternate: bool = False  # two cells take turns A B, B A, A B, ...; otherwise each round's order is drawn
 
 
-def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True) -> Plan:
-    """Every combination, in the order asked. `folder` is looked through for labelled data first."""
+def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True, there: Mapping[str, Opens] | None = None) -> Plan:
+    """Every combination, in the order asked. `folder` is looked through for labelled data first.
+
+    `there` are the engines of a device that has others than this machine, by name; the reference's is one of this machine.
+    """
     names = tuple(one for name in ask.models or tuple(_bundled()) for one in _at_points(name, ask.points))
     paths = {name: catalog.find("models", name) for name in names}
     found = {name: cards.read(path) for name, path in paths.items()}
     _check_precisions(ask.precisions, list(found.values()))
     _check_lengths(ask.lengths, found)
-    engines = {name: plugins.get("backends", name) for name in ask.backends}
+    engines = _asked(ask.backends, there) if there else {name: plugins.get("backends", name) for name in ask.backends}
     cells: list[Spec] = []
     rows: list[Record] = []
     models: dict[str, Model] = {}
@@ -125,12 +135,20 @@ def _at_points(name: str, points: tuple[str, ...]) -> list[str]:
     return [f"{model}@{one}" for one in (known if "all" in points else points)]
 
 
+def _asked(names: tuple[str, ...], there: Mapping[str, Opens]) -> dict[str, Opens]:
+    """Those of a device's engines that are asked for."""
+    for name in names:
+        if name not in there:
+            raise UsageError(f"there is no engine {name!r} there; there are {', '.join(there)}.{did_you_mean(name, there)}")
+    return {name: there[name] for name in names or there}
+
+
 def refused(spec: Spec, reason: str) -> Record:
     """The row of a cell that cannot be measured here."""
     return Record(spec=spec, outcome="unsupported", verdict="unsupported", reasons=[reason])
 
 
-def _cells(ask: Ask, name: str, card: Card, backend: str, engine: Backend | UnsupportedError) -> Iterator[Spec | Record]:
+def _cells(ask: Ask, name: str, card: Card, backend: str, engine: Opens | UnsupportedError) -> Iterator[Spec | Record]:
     if isinstance(engine, UnsupportedError):
         yield refused(_spec(ask, name, ALL, ALL, backend), str(engine))
         return

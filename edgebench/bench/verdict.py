@@ -41,6 +41,7 @@ def record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, Any
         notes = notes + held_back + _onsets(cell.sustained)
     else:
         noise = noise + held_back
+    noise = noise + conditions.unseen(states)
     if host.get("emulated"):
         noise = []
     outcome, verdict, reasons = _judged(cell, faults, noise)

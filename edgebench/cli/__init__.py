@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "recommend": ("edgebench.cli.recommend", "Say which measured cell to take within limits, and why."),
     "report": ("edgebench.cli.report", "Show records as a table, a page, plots, or a file of numbers."),
     "roofline": ("edgebench.cli.roofline", "Measure this machine's roofs, and place a model under them."),
+    "serve": ("edgebench.cli.serve", "Measure on a phone that opens a page; nothing is installed there."),
     "study": ("edgebench.cli.study", "Compare models, methods and engines in one report."),
     "train": ("edgebench.cli.train", "Run a recipe: distil a small model."),
     "tune": ("edgebench.cli.tune", "Search how to run a model fastest here."),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -15,6 +15,7 @@ from edgebench.cli.progress import Bar, Lines
 
 if TYPE_CHECKING:
     from edgebench.bench.plan import Plan
+    from edgebench.bench.run import Progress
     from edgebench.devices.base import Executor
     from edgebench.record import Record
 
@@ -32,7 +33,14 @@ def new_file() -> Path:
     return path
 
 
-def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None) -> list[Record]:
+class Watcher(Protocol):
+    """Who else wants to know how far a sweep is."""
+
+    def tell(self, progress: Progress) -> None: ...
+    def finished(self, record: Record) -> None: ...
+
+
+def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None, watcher: Watcher | None = None) -> list[Record]:
     """Run the plan, each record into `output` as soon as it is complete; with `resume` only what is missing there.
     `resume` is None for a command that cannot go on with a file.
 
@@ -50,6 +58,13 @@ def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None
         append(output, record)
         written += 1
         progress.finished(record)
+        if watcher:
+            watcher.finished(record)
+
+    def tell(how_far: Progress) -> None:
+        progress.tell(how_far)
+        if watcher:
+            watcher.tell(how_far)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout 60 edgebench bench` keeps its records, too
     try:
@@ -62,7 +77,7 @@ def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None
         ):
             if before or journal.recalled:
                 click.echo(_recalled(len(before), journal.recalled), err=True)
-            found = [*before, *Sweep(rest, journal, host=host, keep=keep, tell=progress.tell, at_once=_at_once(rest, host)).run()]
+            found = [*before, *Sweep(rest, journal, host=host, keep=keep, tell=tell, at_once=_at_once(rest, host)).run()]
             places = {spec: place for place, spec in enumerate(plan.cells)}
             return sorted(found, key=lambda record: places.get(record.spec, len(places)))
     except KeyboardInterrupt:

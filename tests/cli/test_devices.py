@@ -30,6 +30,7 @@ def test_list_names_each_profile_with_a_sentence(capsys: pytest.CaptureFixture[s
     assert status(["devices", "list"]) == 0
     assert capsys.readouterr().out == (
         "phone                  a phone\n"
+        "browser                Whatever opens the page of `edgebench serve`: a phone, a tablet, a laptop.\n"
         "galaxy-a15             Samsung Galaxy A15 (4G), a budget phone, by USB with a pushed runtime: docs/android.md. Not verified on the phone.\n"
         "galaxy-s24-ultra       Samsung Galaxy S24 Ultra, a flagship phone, by USB with a pushed runtime: docs/android.md. Not verified on the phone.\n"
         "host                   This machine, as it is. Its facts are read from it at every sweep.\n"
@@ -80,7 +81,7 @@ def test_show_host_says_what_is_found_here(capsys: pytest.CaptureFixture[str]) -
 def test_an_unknown_profile_is_wrong_usage_with_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["devices", "show", "phnoe"]) == 2
     assert capsys.readouterr().err == (
-        "error: there is no device 'phnoe'; there are phone, galaxy-a15, galaxy-s24-ultra, host, laptop-x86-64, pixel-7a, raspberry-pi-3b-plus, "
+        "error: there is no device 'phnoe'; there are phone, browser, galaxy-a15, galaxy-s24-ultra, host, laptop-x86-64, pixel-7a, raspberry-pi-3b-plus, "
         "raspberry-pi-4, raspberry-pi-5, raspberry-pi-zero-2-w. Did you mean 'phone'?\n"
     )
 

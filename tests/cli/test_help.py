@@ -35,6 +35,7 @@ Commands:
   recommend  Say which measured cell to take within limits, and why.
   report     Show records as a table, a page, plots, or a file of numbers.
   roofline   Measure this machine's roofs, and place a model under them.
+  serve      Measure on a phone that opens a page; nothing is installed there.
   study      Compare models, methods and engines in one report.
   train      Run a recipe: distil a small model.
   tune       Search how to run a model fastest here.
@@ -257,6 +258,56 @@ Options:
   -h, --help            Show this message and exit.
 """
 
+SERVE = """\
+Usage: edgebench serve [OPTIONS] [MODEL]...
+
+  Measure MODELs on a phone that opens a page, with nothing to install there.
+
+  It prints an address and a code to scan. The page runs the models in the
+  phone's browser, and the records come here. Each code opens one page.
+
+Options:
+  --port INTEGER RANGE      0: any that is free.  [default: 8765; 0<=x<=65535]
+  --host TEXT               Where to listen; 0.0.0.0: the local network too.
+                            [default: 127.0.0.1]
+  --tls                     https, by a certificate made now: without it a
+                            phone in the network has no threads and no GPU.
+  --once                    End after one page.
+  -b, --backend A,B         onnxruntime-web, litert-web. Default: both.
+  -p, --precision A,B       Precisions to offer. Default: all the model has.
+  -t, --threads 1,2         Threads to offer. Default: 1, and as many as the
+                            phone has, up to 4.
+  -l, --length 32,128       Cut or join real inputs to so many tokens.
+                            Default: as they are.
+  -s, --scenario A,B        single-stream, sustained, first-answer.
+  --minutes FLOAT RANGE     How long each process times; sustained: 10.  [x>0]
+  --profile NAME            The profile of the phone.  [default: browser]
+  --quick                   Three processes a cell, each 0.3 s of timing; 256
+                            examples.
+  --full                    Five processes a cell or more, each 60 s and 1024
+                            calls; every example.
+  --examples INTEGER RANGE  Labelled examples to judge accuracy by.  [x>=1]
+  --data DIRECTORY          Look for labelled data in this folder first.
+  -o, --output FILE         Append the records here. Default: results/<UTC
+                            time>.jsonl.
+  --resume                  Measure only what the file of -o does not hold yet
+                            of that phone.
+  --seed INTEGER            Draws inputs, examples and the order of cells.
+                            [default: 0]
+  --strict                  Exit 4 if a cell is noisy or invalid.
+  --timeout FLOAT RANGE     Seconds for each pass of a cell. Default: 300,
+                            with --full 1800.  [x>0]
+  -h, --help                Show this message and exit.
+
+  Exit status:
+    0    every cell was measured, or says why it cannot be
+    1    a cell failed; the others stand
+    2    wrong usage
+    3    nothing could be measured there
+    4    with --strict: a cell is noisy or invalid
+    130  interrupted; the records so far are in the file
+"""
+
 
 def shown(*arguments: str) -> str:
     """As a terminal of 80 columns shows it, of which click leaves two free."""
@@ -278,7 +329,7 @@ def every_command(command: click.Command = group, path: tuple[str, ...] = ()) ->
     [
         (["--help"], EDGEBENCH), (["-h"], EDGEBENCH), ([], EDGEBENCH), (["bench", "--help"], BENCH), (["report", "--help"], REPORT),
         (["study", "--help"], STUDY), (["devices", "--help"], DEVICES), (["devices", "check", "--help"], DEVICES_CHECK),
-        (["devices", "add", "--help"], DEVICES_ADD),
+        (["devices", "add", "--help"], DEVICES_ADD), (["serve", "--help"], SERVE),
     ],
 )
 def test_the_whole_help(arguments: list[str], text: str) -> None:
@@ -311,7 +362,7 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["bnech"],
             "error: there is no command 'bnech'; there are bench, compare, compress, convert, devices, doctor, export, models, operators, predict, recommend, "
-            "report, roofline, study, train, tune. Did you mean 'bench'?",
+            "report, roofline, serve, study, train, tune. Did you mean 'bench'?",
         ),
         (["bench", "--quik"], "--quick"),  # click's own words, which change from version to version
         (["predict"], "MODEL"),
