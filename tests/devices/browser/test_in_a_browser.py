@@ -39,7 +39,8 @@ class Served:
     def __init__(self, output: Path, *options: str) -> None:
         self.output = output
         command = [sys.executable, "-m", "edgebench", "serve", "tinybert-sst2", "--once", "--port", "0", "-o", str(output), *options]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env={**os.environ, "EDGEBENCH_HOME": str(CACHE)})
+        own = {**os.environ, "EDGEBENCH_HOME": str(CACHE)}
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=own)
         assert self._process.stderr
         self.said = ""
         for line in self._process.stderr:
@@ -153,9 +154,8 @@ def test_what_was_timed_while_hidden_is_not_valid(tmp_path: Path, browser: Chrom
         page = browser.page(served.address)
         started(page)
         page.until(MEASURES)
-        page.value(
-            "Object.defineProperty(document, 'visibilityState', { get: () => 'hidden', configurable: true }); document.dispatchEvent(new Event('visibilitychange'))"
-        )
+        page.value("Object.defineProperty(document, 'visibilityState', { get: () => 'hidden', configurable: true })")
+        page.value("document.dispatchEvent(new Event('visibilitychange'))")
         page.until(f"{ENDED} || {TROUBLE}", 240)
         (found,) = served.records()
     assert found.verdict != "valid"
