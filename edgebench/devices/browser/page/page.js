@@ -28,7 +28,7 @@ async function obey(said) {
     await line.start(await view.chosen(said.cells));
     keepAwake();
   } else if (said.state === "job") {
-    view.say(`Measuring for ${said.machine}.`);
+    view.say("Measuring here.");
     await measure(said);
   } else {
     view.say("Waiting for the machine that you scanned…");
@@ -42,6 +42,7 @@ async function measure({ job, done, of }) {
     for (const [what, file] of Object.entries(job.files)) {
       await bytesOf(file, line.key, (have) => view.progress(have, file.size_bytes, `${what}: ${view.megabytes(have)} of ${view.megabytes(file.size_bytes)}`));
     }
+    view.progress(0, 1, "loading and first calls");
     const reply = await runInWorker({ ...job, key: line.key }, found, ({ done, of, what }) => view.progress(done, of, what));
     await line.answer({ number: job.number, ...reply });
   } catch (error) {
