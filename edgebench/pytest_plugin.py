@@ -86,9 +86,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     path = session.config.getoption("--edgebench-json")
     if not path or hasattr(session.config, "workerinput"):  # pytest-xdist's workers have no file of their own
         return
+    from edgebench import whole
     from edgebench.reports.pytest_benchmark import render
 
-    Path(path).write_text(render(list(session.config.stash[MEASURED].values())), encoding="utf-8")
+    whole.write(Path(path), render(list(session.config.stash[MEASURED].values())))
 
 
 def _budgets(item: pytest.Item, mark: pytest.Mark) -> list[Budget]:

@@ -87,7 +87,7 @@ class Latency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Cold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One fresh process, its phases in order from its start; the sum is the time to the first answer."""
 
-    process_start_ns: int  # before the fork to the first line of the worker
+    process_start_ns: int  # before the exec to the first line of the worker
     import_ns: int  # edgebench, the task's and the engine's libraries
     load_ns: int  # digests, tokenizer, session
     first_answer_ns: int
@@ -220,6 +220,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     spec: Spec
     outcome: Outcome
     verdict: Verdict
+    cause: str | None = None  # of what failed, in one word: a class of `edgebench.errors` has it, e.g. "crashed", "timeout", "refused"
     reasons: list[str] = []
     notes: list[str] = []
     latency: Latency | None = None

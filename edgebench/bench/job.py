@@ -59,6 +59,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     notes: list[str] = []  # what was not measured, and why: they go into the record
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
+    confined: dict[str, Any] = {}  # what the process could reach: "network", "memory_limit_bytes"
     failure: Failure | None = None
 
 

@@ -18,6 +18,7 @@ from edgebench.bench import scenarios
 from edgebench.errors import UnsupportedError, UsageError, did_you_mean
 from edgebench.models import card as cards
 from edgebench.models import data
+from edgebench.models.artifact import is_bundled
 from edgebench.models.card import Card
 from edgebench.models.data import Labelled
 from edgebench.pipeline import DEFAULT_BACKENDS
@@ -76,11 +77,12 @@ class Ask:
 
 @dataclass(frozen=True)
 class Model:
-    """A card, the reference cell its others are compared with, and its labelled examples."""
+    """A card, the reference cell its others are compared with, its labelled examples, and whether edgebench brings the card."""
 
     card: Card
     reference: Spec | None
     labelled: Labelled
+    bundled: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True, there: M
     models: dict[str, Model] = {}
     for name, card in found.items():
         labelled = data.load(cards.dataset_of(card, paths[name]), SPLIT, folder=folder, offline=offline, limit=ask.effort.examples, seed=ask.seed)
-        models[name] = Model(card, _reference(ask, name, card), labelled)
+        models[name] = Model(card, _reference(ask, name, card), labelled, is_bundled(paths[name]))
         for backend, engine in (engines or dict(_engines(card))).items():
             for one in _cells(ask, name, card, backend, engine):
                 if isinstance(one, Spec):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from edgebench.bench import checks, conditions
 from edgebench.bench.cell import Cell
+from edgebench.bench.job import Answer
 from edgebench.bench.onset import onset
 from edgebench.bench.plan import Model
 from edgebench.errors import UnsupportedError
@@ -46,13 +47,14 @@ def record(cell: Cell, model: Model, reference: Cell | None, host: dict[str, Any
         noise = []
     outcome, verdict, reasons = _judged(cell, faults, noise)
     made = Record(
-        spec=cell.spec, outcome=outcome, verdict=verdict, reasons=reasons, notes=notes,
+        spec=cell.spec, outcome=outcome, verdict=verdict, cause=cell.error.cause if cell.error else None, reasons=reasons, notes=notes,
         latency=latency, cold=[one.cold for one in cell.timed if one.cold], cooling=cooling,
         throughput=cell.throughput, sustained=cell.sustained,
         memory=memory, energy=next((one.energy for one in cell.of("energy")), None),
         roof=cell.roof, work=next((one.work for one in cell.of("work")), None), accuracy=cell.accuracy, parity=parity,
-        engine=engine, artifact=answers[-1].artifact if answers else {},
-        host={**host, "before": [one.before for one in cell.timed], "after": [one.after for one in cell.timed]}, started_at=cell.started_at, id=new_id(),
+        engine=engine, artifact=_artifact(answers, model),
+        host={**host, **_confined(answers), "before": [one.before for one in cell.timed], "after": [one.after for one in cell.timed]},
+        started_at=cell.started_at, id=new_id(),
     )
     return _without_speed(made) if host.get("emulated") else made
 
@@ -73,6 +75,17 @@ def utc() -> str:
 def new_id() -> str:
     """One that no other record has."""
     return uuid4().hex[:12]
+
+
+def _artifact(answers: list[Answer], model: Model) -> dict[str, Any]:
+    """The file, and whose word its digest is: a card of the user's own says that the file did not change, not that anybody else knows it."""
+    found = answers[-1].artifact if answers else {}
+    return {**found, "digest_from": "edgebench" if model.bundled else "the user's own card, unverified"} if found else {}
+
+
+def _confined(answers: list[Answer]) -> dict[str, Any]:
+    """What the model's processes could reach, as facts of the host."""
+    return {f"worker_{name}": value for name, value in (answers[-1].confined if answers else {}).items()}
 
 
 def _judged(cell: Cell, faults: list[str], noise: list[str]) -> tuple[Outcome, Verdict, list[str]]:

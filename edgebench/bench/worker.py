@@ -16,14 +16,16 @@ from pathlib import Path  # noqa: E402
 import msgspec  # noqa: E402
 
 from edgebench.bench.job import Answer, Job, failure  # noqa: E402
-from edgebench.errors import EdgebenchError  # noqa: E402
+from edgebench.errors import EdgebenchError, OutOfMemoryError  # noqa: E402
 
+CONFINED = "EDGEBENCH_CONFINED"  # set by who started this process: what it can reach, as JSON
 GRACE_S = 10  # after its own limit a process whose parent died ends itself
 
 
 def main() -> None:
     """Run the one job."""
     answer_path, spawned_ns = Path(sys.argv[1]), int(sys.argv[2])
+    confined = os.environ.pop(CONFINED, "{}")
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
     signal.alarm(int(job.spec.timeout_s) + GRACE_S)  # the default action ends even a native loop
     try:
@@ -32,8 +34,11 @@ def main() -> None:
         answer = run(job, spawned_ns=spawned_ns, first_line_ns=FIRST_LINE_NS)
     except EdgebenchError as error:
         answer = Answer(failure=failure(error))
+    except MemoryError:
+        answer = Answer(failure=failure(OutOfMemoryError("a process found no memory; take a smaller model or free memory")))
+    answer = msgspec.structs.replace(answer, confined=msgspec.json.decode(confined))
     part = answer_path.with_suffix(".part")
-    part.write_bytes(msgspec.json.encode(answer))
+    part.write_bytes(msgspec.json.encode(answer))  # not onto the disk: whoever waits for it reads it at once
     os.replace(part, answer_path)
 
 

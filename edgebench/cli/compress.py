@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebench import whole
 from edgebench.errors import EngineError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def command(
         work, facts = compress.compress(start, texts, judged, plan, folder, _print_lines)
     except FloatingPointError as error:
         raise EngineError(str(error)) from error
-    (folder / "result.json").write_text(json.dumps(facts, indent=2) + "\n")
+    whole.write(folder / "result.json", json.dumps(facts, indent=2) + "\n")
     for line in work.done:
         click.echo(line)
     for when in ("before", "after"):

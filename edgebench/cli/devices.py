@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebench import whole
 from edgebench.errors import EdgebenchError, UsageError
+from edgebench.units import plain
 
 if TYPE_CHECKING:
     from edgebench.devices.base import Executor
@@ -31,9 +33,9 @@ def list_profiles() -> None:
 
     for name, path in catalog.paths("devices").items():
         try:
-            click.echo(f"{name:22} {profiles.read(path).about}")
+            click.echo(plain(f"{name:22} {profiles.read(path).about}"))
         except EdgebenchError as error:
-            click.echo(f"{name:22} unreadable: {error}")
+            click.echo(plain(f"{name:22} unreadable: {error}"))
 
 
 @command.command()
@@ -48,12 +50,12 @@ def show(name: str) -> None:
         executor = _executor(profile)
         rows |= executor.facts()
         executor.close()
-    click.echo(f"{profile.name}: {profile.about}")
+    click.echo(plain(f"{profile.name}: {profile.about}"))
     for key, value in rows.items():
         if value not in (None, (), {}, []):
-            click.echo(f"{key.replace('_', ' '):22} {_text(value)}")
+            click.echo(plain(f"{key.replace('_', ' '):22} {_text(value)}"))
     for source in profile.sources:
-        click.echo(f"{'source':22} {source}")
+        click.echo(plain(f"{'source':22} {source}"))
 
 
 @command.command()
@@ -108,7 +110,7 @@ def add(name: str, like: str | None, **way: Any) -> None:
     finally:
         executor.close()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(profiles.text(profiles.found(profile, facts)))
+    whole.write(path, profiles.text(profiles.found(profile, facts)))
     click.echo(f"added {name}; try: edgebench devices check {name}")
 
 

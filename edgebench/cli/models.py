@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import click
 
+from edgebench import whole
 from edgebench.errors import EdgebenchError, UsageError
+from edgebench.units import plain
 
 
 @click.group()
@@ -24,9 +25,9 @@ def list_models() -> None:
     for name, path in catalog.paths("models").items():
         try:
             card = cards.read(path)
-            click.echo(f"{name:24} {card.task:22} {', '.join(variant.name for variant in card.variants)}")
+            click.echo(plain(f"{name:24} {card.task:22} {', '.join(variant.name for variant in card.variants)}"))
         except EdgebenchError as error:
-            click.echo(f"{name:24} unreadable: {error}")
+            click.echo(plain(f"{name:24} unreadable: {error}"))
 
 
 @command.command()
@@ -46,13 +47,13 @@ def show(model: str) -> None:
         ("dataset", card.dataset), ("parameters", f"{card.parameters:,}" if card.parameters else "not stated"), ("reference", card.reference),
     ]
     for key, value in (*rows, *((key, value) for key, value in card.made_by.items())):
-        click.echo(f"{key.replace('_', ' '):12} {value}")
+        click.echo(plain(f"{key.replace('_', ' '):12} {value}"))
     for variant in card.variants:
         score = variant.accuracy
         measured = f"{score.value:.1%} [{score.low:.1%}, {score.high:.1%}] on {score.dataset}, n = {score.n}" if score else "accuracy not stated"
-        click.echo(f"\n{variant.name:18} {units.bytes_text(variant.total_bytes):>9}  {measured}")
+        click.echo("\n" + plain(f"{variant.name:18} {units.bytes_text(variant.total_bytes):>9}  {measured}"))
         for file in variant.files:
-            click.echo(f"{'':18} {file.file}\n{'':18} sha256 {file.sha256}")
+            click.echo(f"{'':18} {plain(file.file)}\n{'':18} sha256 {file.sha256}")
 
 
 @command.command()
@@ -74,10 +75,10 @@ def verify(models: tuple[str, ...]) -> None:
         for one in card.listed:
             try:
                 check(path.parent / one.file, one.sha256, one.size_bytes)
-                click.echo(f"ok     {one.file}")
+                click.echo(plain(f"ok     {one.file}"))
             except IntegrityError as error:
                 wrong += 1
-                click.echo(f"wrong  {error}")
+                click.echo(plain(f"wrong  {error}"))
     if wrong:
         raise IntegrityError(f"{wrong} of the files above are wrong; nothing will open them until they are restored")
 
@@ -101,7 +102,7 @@ def add(card_file: Path) -> None:
         check(card_file.parent / one.file, one.sha256, one.size_bytes)
     for one in card.listed:
         (target / one.file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(card_file.parent / one.file, target / one.file)
+        whole.copy(card_file.parent / one.file, target / one.file)
         check(target / one.file, one.sha256, one.size_bytes)
-    shutil.copyfile(card_file, target / f"{card.name}.toml")
+    whole.copy(card_file, target / f"{card.name}.toml")  # last: from then on the model has a name
     click.echo(f"added {card.name}; try: edgebench predict {card.name} ...")

@@ -11,7 +11,9 @@ from typing import Any, BinaryIO
 
 import click
 
+from edgebench import whole
 from edgebench.errors import UsageError
+from edgebench.units import plain
 
 
 @click.command()
@@ -40,7 +42,7 @@ def command(
             raise UsageError(f"--save writes what was found in one picture; {model} was asked about {len(examples)} {'pictures' if draw else 'texts'}")
         for example, found in zip(examples, pipe.batch(examples), strict=True):
             name = example if isinstance(example, str) else "standard input"
-            click.echo(_json(name, found) if form == "json" else f"{found}  {name[:200]}")
+            click.echo(_json(name, found) if form == "json" else plain(f"{found}  {name[:200]}"))
             if save and draw:
                 _save(draw(example, found), save)
 
@@ -64,8 +66,19 @@ def _array(array: Any) -> Any:
     return {"shape": list(array.shape), "runs": [[int(flat[start]), end - start] for start, end in pairwise(starts)]}
 
 
+def _format(path: Path) -> str:
+    """Of a picture, by its ending; ValueError for one that says none."""
+    from PIL import Image
+
+    form: str | None = Image.registered_extensions().get(path.suffix.lower())
+    if form is None:
+        raise ValueError(f"unknown file extension: {path.suffix}")
+    return form
+
+
 def _save(picture: Any, path: Path) -> None:
     try:
-        picture.save(path)
+        with whole.writing(path) as file:
+            picture.save(file, format=_format(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be written: {error}; give a path that ends in .png or .jpg") from error

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgebench import whole
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -91,7 +93,7 @@ def write(records: Sequence[Record], form: str, output: Path | None) -> None:
         return
     text = render(records)
     with _writing(output):
-        output.write_bytes(text if isinstance(text, bytes) else text.encode())
+        whole.write(output, text)
     click.echo(f"report: {output}", err=True)
 
 
@@ -104,7 +106,7 @@ def draw(records: Sequence[Record], folder: Path, kind: str) -> int:
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for stem, plot in plots.items():
-            (folder / f"{stem}.{kind}").write_bytes(png(plot) if kind == "png" else svg(plot).encode())
+            whole.write(folder / f"{stem}.{kind}", png(plot) if kind == "png" else svg(plot))
     return len(plots)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgebench import toml
+from edgebench import toml, whole
 from edgebench.errors import CardError, EngineError, MissingError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ def _claim(folder: Path, plan: Recipe | TranslationRecipe | DynamicRecipe | Meth
         if theirs != json.loads(json.dumps(mine)):
             raise UsageError(f"{folder} holds a run of another recipe or on other data; give another --out, or delete it")
     folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(mine, indent=2) + "\n")
+    whole.write(note, json.dumps(mine, indent=2) + "\n")
     return done
 
 

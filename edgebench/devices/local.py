@@ -1,7 +1,8 @@
 """This machine as a device: every job in a process and a process group of its own.
 
 What the child prints is read away, and its end kept for the sentence when something goes wrong. Success is an answer
-that arrived whole, never an exit status.
+that arrived whole, never an exit status. The child begins in `confine.py`: no network, no more memory than the machine
+has, temporary files in a folder that goes with it. What lies in the current folder is no package to it.
 """
 
 from __future__ import annotations
@@ -15,17 +16,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from edgebench.bench import host
+from edgebench.bench import host, limits, sysfs
 from edgebench.bench.job import Answer, Job, raised
 from edgebench.devices.profile import Profile, check_machine
-from edgebench.errors import WorkerError
+from edgebench.errors import CrashError, EdgebenchError, OutOfMemoryError, OvertimeError, WorkerError
 from edgebench.units import duration_text
 
 if TYPE_CHECKING:
@@ -33,12 +33,16 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 2048  # of what a child printed
 WORKER = ("-m", "edgebench.bench.worker")
+CONFINE = Path(__file__).with_name("confine.py")
+PACKAGES = Path(__file__).resolve().parents[2]  # the folder that edgebench was imported from
+ALLOWED = 0.9  # of the memory there is, for one process
 
 
 class LocalExecutor:
-    """See `edgebench.devices.base.Executor`. `worker` is what the interpreter is told to run."""
+    """See `edgebench.devices.base.Executor`. `worker` is what the interpreter is told to run, `memory_bytes` what it may
+    take: without a word 90 % of what the machine, or the container, has."""
 
-    def __init__(self, profile: Profile, *, worker: tuple[str, ...] = WORKER) -> None:
+    def __init__(self, profile: Profile, *, worker: tuple[str, ...] = WORKER, memory_bytes: int | None = None) -> None:
         check_machine(profile, platform.machine())
         self.profile = profile
         self._worker = worker
@@ -47,6 +51,7 @@ class LocalExecutor:
             from edgebench.devices.held import Held
 
             self._held = Held(profile.hold)
+        self._memory_bytes = _allowed(Path("/")) if memory_bytes is None else memory_bytes
         self._running: set[subprocess.Popen[bytes]] = set()
         self._lock = Lock()
         self._closed = False
@@ -78,7 +83,7 @@ class LocalExecutor:
                 raise WorkerError("the process was ended because the sweep was; measure again")
             if hung and not (folder / "answer.json").exists():  # an engine's threads may keep a process that has answered
                 limit = duration_text(job.spec.timeout_s * 1e9)
-                raise WorkerError(f"no answer in {limit}, so the process was killed{words}; allow more with --timeout, or leave this cell out")
+                raise OvertimeError(f"no answer in {limit}, so the process was killed{words}; allow more with --timeout, or leave this cell out")
             return _answer(folder / "answer.json", process.returncode, _out_of_memory_kills() > kills, words)
 
     def close(self) -> None:
@@ -93,10 +98,10 @@ class LocalExecutor:
         with self._lock, (folder / "job.json").open("rb") as job:
             if self._closed:
                 raise WorkerError("this executor is closed; open another")
+            (folder / "scratch").mkdir()
             process = subprocess.Popen(
-                # the stamp is the last thing before the spawn: the child's phase "process start" begins there
-                [sys.executable, *self._worker, str(folder / "answer.json"), str(time.monotonic_ns())],
-                stdin=job, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+                [sys.executable, "-I", "-S", str(CONFINE), str(self._memory_bytes), sys.executable, "-P", *self._worker, str(folder / "answer.json")],
+                stdin=job, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, env=_environment(folder / "scratch"),
             )
             self._running.add(process)
             if self._held:
@@ -109,6 +114,18 @@ class LocalExecutor:
             _kill_group(process)
             process.wait()
             self._running.discard(process)
+
+
+def _allowed(root: Path) -> int:
+    """Bytes of memory for one process; 0: nobody knows how many there are."""
+    known = [one for one in (sysfs.meminfo(root, "MemTotal"), limits.memory_bytes(root)) if one]
+    return int(ALLOWED * min(known, default=0))
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    """Temporary files go to `scratch`. Where edgebench is not installed but runs from its folder, the child finds it there."""
+    found = [os.environ.get("PYTHONPATH", ""), "" if PACKAGES.name in ("site-packages", "dist-packages") else str(PACKAGES)]
+    return {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": os.pathsep.join(filter(None, found))}
 
 
 def _ended(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
@@ -152,7 +169,7 @@ def _answer(path: Path, status: int, out_of_memory: bool, words: str) -> Answer:
     try:
         answer = msgspec.json.decode(path.read_bytes(), type=Answer)
     except FileNotFoundError:
-        raise WorkerError(_what_happened(status, out_of_memory, words)) from None
+        raise _what_happened(status, out_of_memory, words) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise WorkerError(f"the process answered with something that is no answer ({error}){words}; reinstall edgebench there") from error
     if answer.failure is not None:
@@ -160,15 +177,17 @@ def _answer(path: Path, status: int, out_of_memory: bool, words: str) -> Answer:
     return answer
 
 
-def _what_happened(status: int, out_of_memory: bool, words: str) -> str:
+def _what_happened(status: int, out_of_memory: bool, words: str) -> EdgebenchError:
     if status == -signal.SIGKILL and out_of_memory:
-        return f"the process was killed for lack of memory (SIGKILL, and the kernel counted an out-of-memory kill){words}; take a smaller model or free memory"
+        return OutOfMemoryError(
+            f"the process was killed for lack of memory (SIGKILL, and the kernel counted an out-of-memory kill){words}; take a smaller model or free memory"
+        )
     if status < 0:
         name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
-        return f"the process was killed by {name}{words}; the model file or the engine is broken here"
+        return CrashError(f"the process was killed by {name}{words}; the model file or the engine is broken here")
     if status == 0:
-        return f"the process ended with status 0 but gave no answer{words}; the engine may have called exit"
-    return f"the process ended with status {status}{words}"
+        return CrashError(f"the process ended with status 0 but gave no answer{words}; the engine may have called exit")
+    return CrashError(f"the process ended with status {status}{words}")
 
 
 def _out_of_memory_kills() -> int:

@@ -1,4 +1,7 @@
-"""A card's file -> an Artifact: a file whose bytes were checked. Nothing here touches the network."""
+"""A card's file -> an Artifact: a file whose bytes were checked. Nothing here touches the network.
+
+A card that edgebench does not bundle vouches only for itself, so its files are looked through, too (`screen`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
 
+from edgebench.catalog import shipped_folder
 from edgebench.errors import IntegrityError
 from edgebench.models.card import Card, File, Variant
 
@@ -26,12 +30,25 @@ class Artifact:
 
 
 def artifact(card_path: Path, card: Card, variant: Variant) -> Artifact:
-    """The variant's files beside the card, their bytes checked."""
+    """The variant's files beside the card, their bytes checked; RefusedError for one of a card of the user's own that asks for what no file may."""
     for file in variant.shared:
         beside(card_path, file)
     parts = {name: beside(card_path, file) for name, file in variant.parts.items()}
     points = {one.name: beside(card_path, one.graph or variant) for one in variant.points}
-    return Artifact(beside(card_path, variant), variant, card.name, parts, points)
+    found = Artifact(beside(card_path, variant), variant, card.name, parts, points)
+    if not is_bundled(card_path):
+        from edgebench.models.screen import screen  # what edgebench brings need not wait for it
+
+        folder = card_path.resolve().parent
+        listed = {(folder / one.file).resolve(): one for one in card.listed}
+        for path in {found.path, *parts.values(), *points.values()}:
+            screen(path, variant.format, folder, listed)
+    return found
+
+
+def is_bundled(card_path: Path) -> bool:
+    """Whether the card is one that edgebench brings, and its files' digests are edgebench's word."""
+    return card_path.resolve().parent == shipped_folder("models").resolve()
 
 
 def files(card_path: Path, card: Card) -> dict[str, Path]:

@@ -18,11 +18,12 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
+from itertools import islice
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,6 +36,9 @@ from edgebench.models.card import File
 SILENCE_S = 30.0  # a server that says nothing for so long is given up
 PACKAGE_S = 1_800.0  # pip or npm, for one archive
 CHUNK = 1 << 20
+MOST_MEMBERS = 100_000  # of an archive
+
+T = TypeVar("T")
 
 
 class Url(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="url", tag_field="kind"):
@@ -253,13 +257,20 @@ def _run(command: list[str], scratch: Path, suffix: str) -> Path:
 def _member(archive: Path, pattern: str) -> Iterator[IO[bytes]]:
     """The one file of a zip or tar archive whose name matches `pattern`, open for reading; nothing is unpacked."""
     if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped, zipped.open(_one(zipped.namelist(), pattern)) as file:
+        with zipfile.ZipFile(archive) as zipped, zipped.open(_one(_few(zipped.namelist()), pattern)) as file:
             yield file
     else:
         with tarfile.open(archive) as tarred:
-            names = [member.name for member in tarred if member.isfile()]
+            names = [member.name for member in _few(tarred) if member.isfile()]
             with cast(IO[bytes], tarred.extractfile(_one(names, pattern))) as file:
                 yield file
+
+
+def _few(members: Iterable[T]) -> list[T]:
+    found = list(islice(members, MOST_MEMBERS + 1))
+    if len(found) > MOST_MEMBERS:
+        raise FetchError(f"the archive has more than {MOST_MEMBERS} members; it is none that a card names")
+    return found
 
 
 def _one(names: list[str], pattern: str) -> str:

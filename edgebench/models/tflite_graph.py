@@ -96,7 +96,7 @@ class Table:
 
 def nodes(path: Path, shapes: Shapes) -> list[Node]:
     """The operators of the subgraph made for inputs of these shapes; UnsupportedError where there is none, or the file is no TFLite file."""
-    with _reading(path) as model:
+    with reading(path) as model:
         graphs = [(_inputs(graph), graph) for graph in model.tables(2)]
         for known, graph in graphs:
             if _same(known, shapes):
@@ -107,12 +107,12 @@ def nodes(path: Path, shapes: Shapes) -> list[Node]:
 
 def input_shapes(path: Path) -> list[dict[str, tuple[int, ...]]]:
     """The inputs of each subgraph by name, in the file's order; UnsupportedError for a file that is none."""
-    with _reading(path) as model:
+    with reading(path) as model:
         return [_inputs(graph) for graph in model.tables(2)]
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Table]:
+def reading(path: Path) -> Iterator[Table]:
     """The root table; what goes wrong inside is one sentence."""
     try:
         with path.open("rb") as file:

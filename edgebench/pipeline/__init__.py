@@ -14,9 +14,9 @@ from typing import Any
 
 from edgebench import catalog, plugins
 from edgebench.backends.base import Backend, Options, Session
-from edgebench.errors import MissingError, UnsupportedError, UsageError
+from edgebench.errors import CardError, MissingError, UnsupportedError, UsageError
 from edgebench.models import card as cards
-from edgebench.models.artifact import Artifact, artifact, files
+from edgebench.models.artifact import Artifact, artifact, files, is_bundled
 from edgebench.models.card import Card, Point, Variant
 from edgebench.pipeline import deployment
 from edgebench.pipeline.pipe import Pipeline, Staged
@@ -61,7 +61,7 @@ def load(
         verifying[variant.name] = _Aside(lambda: artifact(path, card, variant))
 
     engine, variant = choose(card, backend, precision, before_import=verify)
-    if engine.runs_code and not allow_code and path.resolve().parent != catalog.shipped_folder("models").resolve():
+    if engine.runs_code and not allow_code and not is_bundled(path):
         raise UnsupportedError(
             f"{variant.file} is a {variant.format} program and card {card.name!r} is not one that edgebench bundles; "
             "if you trust its source, say allow_code=True (--allow-code)"
@@ -71,6 +71,8 @@ def load(
     making = _Aside(lambda: plugins.get("tasks", card.task)(card, files(path, card)))
     target_ns = _target(target_latency, variant, point)
     found = verifying[variant.name].result()
+    if not is_bundled(path):
+        _check_words(card, found, making.result())
     opened = _Opener(engine, found, Options(threads=threads, accelerator=accelerator, require=require, settings=settings or {}))
     if point is None and len(variant.points) > 1:
         return _dynamic(card, variant, opened, making.result(), target_ns)
@@ -109,6 +111,21 @@ def _dynamic(card: Card, variant: Variant, opened: _Opener, task: Task, target_n
         pipe.close()
         raise
     return pipe
+
+
+def _check_words(card: Card, found: Artifact, task: Task) -> None:
+    """CardError for a tokenizer whose numbers lie behind the end of the model's table: some engines read on there."""
+    highest = getattr(task, "highest_id", None)
+    if highest is None:
+        return
+    from edgebench.models import embedding
+
+    rows = embedding.rows(found.path, found.variant.format)
+    if rows is not None and highest >= rows:
+        raise CardError(
+            f"the tokenizer of {card.name!r} gives numbers up to {highest}, and {found.path.name} has {rows} words, 0 to {rows - 1}; "
+            "list the tokenizer that the model was trained with"
+        )
 
 
 class _Opener:

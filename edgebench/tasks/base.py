@@ -10,11 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
+from edgebench.errors import EngineError
+
 if TYPE_CHECKING:
     from edgebench.backends.base import Session
     from edgebench.models.card import Card
 
 Lap = Callable[[str], None]
+
+
+def not_finite() -> EngineError:
+    """For an answer that is no number, which a softmax or a maximum would make a label of."""
+    return EngineError("the model's answer is not finite numbers, so it says nothing; the file or the engine's kernels are broken at this precision")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgebench.tasks.base import not_finite
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -55,6 +57,8 @@ class Beams:
         logits[:, self._start] = -np.inf
         most = logits.max(axis=1, keepdims=True)
         norm = most[:, 0] + np.log(np.exp(logits - most).sum(axis=1))
+        if not np.isfinite(norm).all():
+            raise not_finite()
         kept: list[int] = []
         rows: list[int] = []
         tokens: list[int] = []

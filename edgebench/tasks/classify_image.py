@@ -12,7 +12,7 @@ import numpy as np
 from edgebench.errors import CardError, InputError
 from edgebench.models.card import Card
 from edgebench.tasks import image
-from edgebench.tasks.base import Lap, Metric
+from edgebench.tasks.base import Lap, Metric, not_finite
 from edgebench.tasks.metrics import share
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ class ImageClassification:
         scores = scores.reshape(len(scores), -1)
         if scores.shape[1] != len(self._names):
             raise CardError(f"the model gives {scores.shape[1]} scores, the card names {len(self._names)} labels; correct the card")
-        return [self._best(row) for row in self._probabilities(scores)]
+        likely = self._probabilities(scores)
+        if not np.isfinite(likely.sum()):
+            raise not_finite()
+        return [self._best(row) for row in likely]
 
     def labels(self, predictions: Sequence[ImageClass]) -> list[str]:
         return [one.label for one in predictions]

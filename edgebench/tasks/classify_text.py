@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
+from math import exp, isfinite
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -13,9 +13,9 @@ import numpy as np
 
 from edgebench.errors import CardError, InputError
 from edgebench.models.card import Card
-from edgebench.tasks.base import Lap, Metric
+from edgebench.tasks.base import Lap, Metric, not_finite
 from edgebench.tasks.metrics import accuracy
-from edgebench.tasks.text import encodings, joined, opened, text_lines
+from edgebench.tasks.text import encodings, highest_id, joined, opened, text_lines
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Arrays, Session, TensorSpec
@@ -52,6 +52,11 @@ class TextClassification:
         self._max_tokens = int(card.preprocess.get("max_tokens", 512))
         self._tokenizer = opened(card, files, "tokenizer")
         self._tokenizer.enable_truncation(self._max_tokens)
+
+    @property
+    def highest_id(self) -> int:
+        """The largest number that the model may be fed as a word."""
+        return highest_id(self._tokenizer)
 
     def sizes(self, examples: Sequence[str]) -> list[int]:
         return [len(one.ids) for one in encodings(self._tokenizer, examples)]
@@ -132,4 +137,6 @@ def _softmax(logits: list[float]) -> list[float]:
     most = max(logits)
     powers = [exp(one - most) for one in logits]
     total = sum(powers)
+    if not isfinite(total):
+        raise not_finite()
     return [one / total for one in powers]

@@ -18,7 +18,7 @@ import numpy as np
 from edgebench.errors import CardError, InputError
 from edgebench.models.card import Card
 from edgebench.tasks import image
-from edgebench.tasks.base import Lap, Metric
+from edgebench.tasks.base import Lap, Metric, not_finite
 from edgebench.tasks.coco import mean_average_precision
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ class ObjectDetection:
         """(n, 4) boxes in parts of what the net saw, (n,) label numbers and (n,) scores, the surest first."""
         if len(outputs) == 4:
             boxes, classes, scores, count = (one[row] for one in outputs.values())
+            if not all(np.isfinite(one).all() for one in (boxes, classes, scores, count)):
+                raise not_finite()
             n = int(np.ravel(count)[0])
             return boxes[:n], classes[:n].astype(np.int64), scores[:n]
         if set(outputs) != {"boxes", "scores"}:
@@ -104,6 +106,8 @@ class ObjectDetection:
         if scores.shape[1] != len(self._names):
             raise CardError(f"the model gives {scores.shape[1]} scores for a box, the card names {len(self._names)} labels; correct the card")
         best = scores.max(axis=1)
+        if not np.isfinite(best).all() or not np.isfinite(boxes).all():
+            raise not_finite()
         order = suppress(boxes, best, self._overlap, self._most)
         return boxes[order], scores[order].argmax(axis=1), best[order]
 

@@ -13,7 +13,7 @@ import numpy as np
 from edgebench.errors import CardError, InputError
 from edgebench.models.card import Card
 from edgebench.tasks import image
-from edgebench.tasks.base import Lap, Metric
+from edgebench.tasks.base import Lap, Metric, not_finite
 from edgebench.tasks.metrics import bootstrap
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class ImageSegmentation:
         axis = next((place for place in (3, 1) if scores.ndim == 4 and scores.shape[place] == len(self._names)), None)
         if axis is None:
             raise CardError(f"the model gives shape {scores.shape}, the card names {len(self._names)} labels; correct the card")
+        if not np.isfinite(scores.max()):  # of a number and none, the maximum is none
+            raise not_finite()
         if axis == 1:
             return np.stack([_likeliest(one) for one in scores])
         likeliest: NDArray[np.uint8] = scores.argmax(axis=3).astype(np.uint8)

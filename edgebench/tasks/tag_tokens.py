@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,9 +20,9 @@ import numpy as np
 from edgebench.errors import CardError, InputError
 from edgebench.models import spans
 from edgebench.models.card import Card
-from edgebench.tasks.base import Lap, Metric
+from edgebench.tasks.base import Lap, Metric, not_finite
 from edgebench.tasks.f1 import entity_f1
-from edgebench.tasks.text import encodings, joined, opened, text_lines
+from edgebench.tasks.text import encodings, highest_id, joined, opened, text_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,6 +93,11 @@ class TokenClassification:
         self._max_tokens = int(card.preprocess.get("max_tokens", 512))
         self._tokenizer = opened(card, files, "tokenizer")
 
+    @property
+    def highest_id(self) -> int:
+        """The largest number that the model may be fed as a word."""
+        return highest_id(self._tokenizer)
+
     def sizes(self, examples: Sequence[str]) -> list[int]:
         return [len(one.ids) for one in encodings(self._tokenizer, examples)]
 
@@ -141,6 +147,8 @@ class TokenClassification:
         powers = np.exp(logits - logits.max(axis=1, keepdims=True)) if len(logits) else logits
         best = logits.argmax(axis=1)
         scores = (powers[range(len(best)), best] / powers.sum(axis=1)).tolist()
+        if not isfinite(sum(scores)):
+            raise not_finite()
         entities = []
         for first, last, label in spans.runs([self._tags[one] for one in best.tolist()]):
             start, end = words.places[first][0], words.places[last][1]

@@ -39,6 +39,11 @@ def opened(card: Card, files: dict[str, Path], name: str) -> Tokenizer:
     return tokenizer
 
 
+def highest_id(tokenizer: Tokenizer) -> int:
+    """The largest number that it gives for a word."""
+    return max(tokenizer.get_vocab().values(), default=-1)
+
+
 def encodings(tokenizer: Tokenizer, examples: Sequence[str], *, offsets: bool = False) -> list[Any]:
     """What the tokenizer makes of each text, with every token's characters if `offsets`; InputError says which is no text."""
     try:

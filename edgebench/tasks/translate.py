@@ -24,7 +24,7 @@ from edgebench.models.card import Card
 from edgebench.tasks.base import Lap, Metric
 from edgebench.tasks.beam import Beams
 from edgebench.tasks.bleu import bleu, chrf
-from edgebench.tasks.text import encodings, joined, opened, text_lines
+from edgebench.tasks.text import encodings, highest_id, joined, opened, text_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,6 +77,11 @@ class Translate:
             raise CardError(f"card {card.name!r} has max_tokens {self._max_tokens} and beams {self._beams}; expected at least 2 and 1")
         self._source, self._target = opened(card, files, "source"), opened(card, files, "target")
         self._source.enable_truncation(self._max_tokens)
+
+    @property
+    def highest_id(self) -> int:
+        """The largest number that the model may be fed as a word."""
+        return highest_id(self._source)
 
     def sizes(self, examples: Sequence[str]) -> list[int]:
         return [len(one.ids) for one in encodings(self._source, examples)]

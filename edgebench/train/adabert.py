@@ -15,6 +15,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from edgebench import whole
 from edgebench.train import search
 from edgebench.train.cells import Architecture, CellNet, build, take_words
 from edgebench.train.data import Examples
@@ -84,8 +85,8 @@ def adabert(
         take_words(small, words)
     else:
         small, found = _searched(known, count, how, _sizes(teacher), words, loop("search"))
-    (out / "architecture.json").write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
-    (out / "cell.svg").write_text(search.draw(found))
+    whole.write(out / "architecture.json", msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    whole.write(out / "cell.svg", search.draw(found))
     train(search.retrain_loss(small, known, gamma=how.gamma, soft=how.soft), small, known.examples, how.retrain, **loop("retrain"))
     return small.eval(), found
 

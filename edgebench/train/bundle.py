@@ -20,6 +20,7 @@ import tomli_w
 import torch
 from torch import Tensor
 
+from edgebench import whole
 from edgebench.errors import CardError, EngineError
 from edgebench.models.artifact import digest_of
 from edgebench.models.card import Card, File, Score, Tolerance, Variant
@@ -164,13 +165,13 @@ def write_dataset(labelled: Labelled, folder: Path, task: str) -> str:
         "source": labelled.source or "unknown", "text": "text", "label": "label", "splits": {"dev": [copy]},
     }
     card = {"schema": 1, "name": labelled.name, "task": task, "about": one["about"], "labels": list(labelled.label_names), "sets": [one]}
-    path.write_text(tomli_w.dumps(card))
+    whole.write(path, tomli_w.dumps(card))
     return f"{folder.name}/{path.name}"
 
 
 def write_card(card: Card, path: Path) -> None:
     """The card as TOML, without what is at its default."""
-    path.write_text(tomli_w.dumps(_said(msgspec.to_builtins(card))))
+    whole.write(path, tomli_w.dumps(_said(msgspec.to_builtins(card))))
 
 
 def _said(data: Any) -> Any:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertForSequenceClassification
 
+from edgebench import whole
 from edgebench.errors import UsageError, did_you_mean
 from edgebench.models.data import Labelled
 from edgebench.train import adabert, distilbert, distill, factorize, nets, prune, qat, vocabulary
@@ -104,7 +105,7 @@ def _claim(out: Path, mine: dict[str, Any]) -> None:
     if note.exists() and json.loads(note.read_text()) != json.loads(json.dumps(mine)):
         raise UsageError(f"{out} holds another compression; give another name, or delete it")
     out.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(mine, indent=2) + "\n")
+    whole.write(note, json.dumps(mine, indent=2) + "\n")
 
 
 def imitate(

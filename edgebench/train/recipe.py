@@ -23,7 +23,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from edgebench import toml
+from edgebench import toml, whole
 from edgebench.errors import CardError
 from edgebench.train import distill, nets
 from edgebench.train.data import Batch, Examples, collate, fingerprint, hold_out, shuffled
@@ -186,7 +186,7 @@ def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progres
     result["student"] = {"minutes": spent, "parameters": nets.parameter_count(student), **_scores(student, held_out, data)}
     dev = f"{METRICS[recipe.task]}_dev"
     result["student_over_teacher"] = result["student"][dev] / result["teacher"][dev]
-    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    whole.write(out / "result.json", json.dumps(result, indent=2) + "\n")
     return result
 
 

@@ -21,7 +21,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from edgebench import toml
+from edgebench import toml, whole
 from edgebench.errors import CardError
 from edgebench.models.data import Labelled
 from edgebench.train import marian, pieces
@@ -80,7 +80,7 @@ def run(
     torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
     teacher, names = trimmed(marian.load(weights), weights, training, recipe.least)
-    (out / "names.json").write_text(json.dumps(names, ensure_ascii=False))
+    whole.write(out / "names.json", json.dumps(names, ensure_ascii=False))
     marian.save(teacher, out / "trimmed.pt")
     reader, writer = pieces.reader(weights / "source.spm", names), pieces.writer(names)
     sources = _ids(reader, training.texts, recipe.max_tokens)
@@ -101,7 +101,7 @@ def run(
     }
     if result["teacher"]["bleu_dev"]:
         result["student_over_teacher"] = result["student"]["bleu_dev"] / result["teacher"]["bleu_dev"]
-    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n")
+    whole.write(out / "result.json", json.dumps(result, indent=2) + "\n")
     return result
 
 

@@ -13,7 +13,7 @@ import pytest
 from edgebench.bench.job import Answer, Job
 from edgebench.bench.plan import Model, Plan, refused
 from edgebench.bench.run import Progress, Sweep
-from edgebench.errors import EdgebenchError, EngineError, MissingError, WorkerError
+from edgebench.errors import CrashError, EdgebenchError, EngineError, MissingError, OvertimeError, RefusedError, WorkerError
 from edgebench.models import card as cards
 from edgebench.models.card import Score, Tolerance
 from edgebench.models.data import Labelled
@@ -83,7 +83,8 @@ def sweep(bag_of_words: Path) -> Callable[..., list[Record]]:
     def run(machine: Machine, *specs: Spec, at_once: int = 1, reference: Spec | None = REFERENCE, **more: Any) -> list[Record]:
         card = msgspec.structs.replace(cards.read(bag_of_words), **more.pop("card", {}))
         labelled = more.pop("labelled", LABELLED)
-        plan = Plan(list(specs), more.pop("rows", []), {"bag": Model(card, reference, labelled)}, more.pop("seed", 0), more.pop("alternate", False))
+        model = Model(card, reference, labelled, more.pop("bundled", True))
+        plan = Plan(list(specs), more.pop("rows", []), {"bag": model}, more.pop("seed", 0), more.pop("alternate", False))
         host = {"cpu": "a cpu"}
         return Sweep(plan, machine.execute, host=host, keep=machine.kept.append, tell=machine.told.append, at_once=at_once, **more).run()
 
@@ -246,7 +247,7 @@ def test_a_cell_that_went_well_is_a_valid_record_of_all_its_passes(sweep: Callab
     (found,) = sweep(Machine(), cell(processes=2))
     assert (found.outcome, found.verdict, found.reasons, found.notes) == ("ok", "valid", [], [])
     assert (found.accuracy, found.memory, found.cold) == (accuracy(), MEMORY, [COLD, COLD])
-    assert (found.engine["library"], found.artifact) == ("one", {"file": "bag.onnx"})
+    assert (found.engine["library"], found.artifact) == ("one", {"file": "bag.onnx", "digest_from": "edgebench"})
     assert found.host == {"cpu": "a cpu", "before": [{"temp_c": 40.0}] * 2, "after": [{"temp_c": 50.0}] * 2}
 
 
@@ -428,3 +429,16 @@ def test_every_error_of_ours_is_a_record(sweep: Callable[..., list[Record]]) -> 
     found = sweep(machine, *(cell(kind.__name__) for kind in kinds))
     assert {one.spec.backend: one.reasons for one in found} == {kind.__name__: ["so it was"] for kind in kinds}
     assert {one.spec.backend for one in found if one.verdict == "unsupported"} == {"UnsupportedError"}
+
+
+@pytest.mark.parametrize(("error", "cause"), [(CrashError("gone"), "crashed"), (OvertimeError("long"), "timeout"), (RefusedError("no"), "refused")])
+def test_a_failed_record_says_in_one_word_why(sweep: Callable[..., list[Record]], error: EdgebenchError, cause: str) -> None:
+    (failed,) = sweep(Machine(one_memory=error), cell())
+    (well,) = sweep(Machine(), cell())
+    assert (failed.cause, well.cause) == (cause, None)
+
+
+@pytest.mark.parametrize(("bundled", "word"), [(True, "edgebench"), (False, "the user's own card, unverified")])
+def test_a_record_says_whose_word_the_digest_is(sweep: Callable[..., list[Record]], bundled: bool, word: str) -> None:
+    (found,) = sweep(Machine(), cell(), bundled=bundled)
+    assert found.artifact["digest_from"] == word

@@ -114,7 +114,8 @@ def test_stderr_has_a_line_for_each_cell_and_names_the_file(swept: Swept) -> Non
     _, _, err, _ = swept
     assert len(err) == 6
     assert err[0].startswith("trio tflite * 1 thread: unsupported (tflite opens tflite files and card 'trio' has none")
-    assert err[1].startswith("trio onnxruntime int4 1 thread: failed (onnxruntime failed while opening ")
+    assert err[1].startswith("trio onnxruntime int4 1 thread: failed (")
+    assert "is no ONNX file" in err[1]
     assert err[-2:] == ["records: out/all.jsonl", "report: out/all.md"]
 
 

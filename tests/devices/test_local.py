@@ -177,13 +177,13 @@ def test_last_words_are_the_end_of_what_was_said(run: Run) -> None:
 
 
 def test_a_kill_for_lack_of_memory_is_told_apart() -> None:
-    assert _what_happened(-9, True, "") == (
+    assert str(_what_happened(-9, True, "")) == (
         "the process was killed for lack of memory (SIGKILL, and the kernel counted an out-of-memory kill); take a smaller model or free memory"
     )
 
 
 def test_a_signal_without_a_name_is_told_by_its_number() -> None:
-    assert _what_happened(-99, False, "").startswith("the process was killed by signal 99; ")
+    assert str(_what_happened(-99, False, "")).startswith("the process was killed by signal 99; ")
 
 
 # nothing is left
