@@ -21,7 +21,7 @@ def read(path: Path, kind: type[T]) -> T:
         raise CardError(f"{path} does not exist; expected a TOML file") from None
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # RecursionError: brackets in brackets
         raise CardError(f"{path} is not TOML: {error}; correct the file") from error
     try:
         return msgspec.convert(raw, kind)

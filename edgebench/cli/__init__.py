@@ -107,6 +107,8 @@ def status(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader, e.g. `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the interpreter's own flush at exit must not complain
         return 141
+    except OSError as error:  # a full or read-only disk, no more open files: nothing that was written before is harmed
+        return _say(1, f"{error.filename or 'the system'}: {error.strerror or error}; make room there, or name another place")
     return 0
 
 

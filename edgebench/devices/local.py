@@ -25,7 +25,7 @@ import msgspec
 from edgebench.bench import host, limits, sysfs
 from edgebench.bench.job import Answer, Job, raised
 from edgebench.devices.profile import Profile, check_machine
-from edgebench.errors import CrashError, EdgebenchError, OutOfMemoryError, OvertimeError, WorkerError
+from edgebench.errors import CrashError, DeviceError, EdgebenchError, OutOfMemoryError, OvertimeError, WorkerError
 from edgebench.units import duration_text
 
 if TYPE_CHECKING:
@@ -68,7 +68,14 @@ class LocalExecutor:
         ]
 
     def run(self, job: Job) -> Answer:
-        with tempfile.TemporaryDirectory(prefix="edgebench-") as name:
+        try:
+            return self._run(job)
+        except OSError as error:
+            where = error.filename or tempfile.gettempdir()
+            raise DeviceError(f"no process could be started here: {where}: {error.strerror or error}; make room there, or end other work") from error
+
+    def _run(self, job: Job) -> Answer:
+        with tempfile.TemporaryDirectory(prefix="edgebench-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             (folder / "job.json").write_bytes(msgspec.json.encode(job))
             kills = _out_of_memory_kills()

@@ -19,7 +19,8 @@ Try = Callable[..., str]
 
 @pytest.fixture
 def try_out(request: pytest.FixtureRequest) -> Try:
-    """try_out(kind, name, expected, do) calls `do`, and is what it said; the class of its EdgebenchError, or "answers", must be `expected`.
+    """try_out(kind, name, expected, do) calls `do`, and is what it said; the class of its EdgebenchError, "exit 1" for the
+    status 1, or "answers" must be `expected`.
 
     `lost` counts, after `do`, the records that should be there and are not. `tries`: how many faults of one kind `do` tries.
     """
@@ -27,7 +28,8 @@ def try_out(request: pytest.FixtureRequest) -> Try:
     def one(kind: str, name: str, expected: str, do: Callable[[], Any], *, tries: int = 1, lost: Callable[[], int] = lambda: 0) -> str:
         begin = time.perf_counter()
         try:
-            said, happened = str(do() or ""), "answers"
+            result = do()
+            said, happened = str(result or ""), f"exit {result}" if isinstance(result, int) else "answers"
         except EdgebenchError as error:
             said, happened = str(error), type(error).__name__
         seconds, missing = time.perf_counter() - begin, lost()
