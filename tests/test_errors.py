@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgebench.errors import EngineError, InputError, MissingError, UnsupportedError, did_you_mean, engine_errors
+from edgebench.errors import EngineError, InputError, MissingError, OutOfMemoryError, UnsupportedError, did_you_mean, engine_errors
 
 
 def test_a_foreign_exception_becomes_an_engine_error_with_its_first_line_and_cause() -> None:
@@ -15,8 +15,22 @@ def test_a_foreign_exception_becomes_an_engine_error_with_its_first_line_and_cau
 
 
 def test_an_exception_without_words_gives_its_name() -> None:
-    with pytest.raises(EngineError, match=r"MemoryError$"), engine_errors("torch", "running"):
-        raise MemoryError
+    with pytest.raises(EngineError, match=r"KeyError$"), engine_errors("torch", "running"):
+        raise KeyError
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("std::bad_alloc"), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")])
+def test_no_memory_is_told_apart_from_what_an_engine_refuses(error: Exception) -> None:
+    with pytest.raises(OutOfMemoryError, match="take a smaller model or free memory"), engine_errors("torch", "running"):
+        raise error
+
+
+def test_of_long_words_beginning_and_end_are_kept() -> None:
+    with pytest.raises(EngineError) as caught, engine_errors("onnxruntime", "opening"):
+        raise RuntimeError(f"[ONNXRuntimeError] {'signature ' * 100} the opset is too new")
+    assert "[ONNXRuntimeError]" in str(caught.value)
+    assert str(caught.value).endswith("the opset is too new")
+    assert len(str(caught.value)) < 450
 
 
 def test_our_own_errors_pass_through() -> None:

@@ -87,7 +87,7 @@ class Journal:
         for number, line in enumerate(lines.read(self.path), start=1):
             try:
                 entry = msgspec.json.decode(line, type=Entry)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise EdgebenchError(f"{self.path} line {number} is no answer of a pass: {error}; delete the file to measure everything again") from error
             if entry.machine == self._machine:
                 found.setdefault(_key(entry.spec, entry.part), deque()).append(entry.answer)

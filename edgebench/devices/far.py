@@ -251,7 +251,7 @@ def _request(line: bytes) -> Request:
         if version != edgebench.__version__:
             raise DeviceError(f"edgebench there is {edgebench.__version__} and here {version}; install {version} there")
         request = msgspec.json.decode(line, type=Request)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DeviceError(f"edgebench there does not understand the one here ({error}); install the same one on both") from error
     if not re.fullmatch(r"[0-9a-f]{32}", request.session):
         raise DeviceError(f"session {request.session!r} names no folder; expected 32 hexadecimal digits")

@@ -262,7 +262,7 @@ def _value(body: bytes, kind: type[T]) -> T:
         if reply.failure is not None:
             raise raised(reply.failure)
         return msgspec.convert(reply.value, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # RecursionError: brackets in brackets
         raise DeviceError(f"edgebench there answered what is no answer here ({error}); install the same one on both") from error
 
 

@@ -177,7 +177,7 @@ def _answer(path: Path, status: int, out_of_memory: bool, words: str) -> Answer:
         answer = msgspec.json.decode(path.read_bytes(), type=Answer)
     except FileNotFoundError:
         raise _what_happened(status, out_of_memory, words) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise WorkerError(f"the process answered with something that is no answer ({error}){words}; reinstall edgebench there") from error
     if answer.failure is not None:
         raise raised(answer.failure)

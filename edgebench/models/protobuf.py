@@ -83,5 +83,8 @@ def number(value: Value) -> int:
 
 
 def float32(value: Value) -> float:
-    """One float field."""
-    return float(struct.unpack("<f", message(value))[0])
+    """One float field; ValueError for one of another size."""
+    data = message(value)
+    if len(data) != 4:
+        raise ValueError(f"{len(data)} bytes where a float was expected")
+    return float(struct.unpack("<f", data)[0])

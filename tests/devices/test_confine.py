@@ -43,6 +43,7 @@ def test_a_user_without_rights_leaves_the_network_too_or_says_why_not() -> None:
         "import ctypes, os, runpy, sys\n"
         "confine = runpy.run_path(sys.argv[1])\n"
         "os.setgroups([]), os.setgid(12345), os.setuid(12345)\n"
+        "ctypes.CDLL(None).prctl(4, 1)\n"  # PR_SET_DUMPABLE: its /proc is its own again, as after an exec
         "print(os.getuid(), confine['leave_network'](), os.getuid())"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program, str(CONFINE)], capture_output=True, text=True, check=True)

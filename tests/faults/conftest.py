@@ -23,9 +23,10 @@ def try_out(request: pytest.FixtureRequest) -> Try:
     status 1, or "answers" must be `expected`.
 
     `lost` counts, after `do`, the records that should be there and are not. `tries`: how many faults of one kind `do` tries.
+    `note`: what it said belongs on the page.
     """
 
-    def one(kind: str, name: str, expected: str, do: Callable[[], Any], *, tries: int = 1, lost: Callable[[], int] = lambda: 0) -> str:
+    def one(kind: str, name: str, expected: str, do: Callable[[], Any], *, tries: int = 1, lost: Callable[[], int] = lambda: 0, note: bool = False) -> str:
         begin = time.perf_counter()
         try:
             result = do()
@@ -38,6 +39,7 @@ def try_out(request: pytest.FixtureRequest) -> Try:
                 "kind": kind, "fault": name, "expected": expected, "happened": happened, "tries": tries, "lost": missing, "seconds": round(seconds, 3),
                 "test": request.node.name.partition("[")[0],
             }
+            line |= {"note": said} if note else {}
             with Path(kept).open("a") as file:
                 file.write(json.dumps(line) + "\n")
         assert happened == expected, said

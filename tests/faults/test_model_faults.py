@@ -14,9 +14,13 @@ from typing import Any
 import pytest
 
 import edgebench
-from edgebench.errors import IntegrityError
+from edgebench.bench.job import Job
+from edgebench.devices.local import LocalExecutor
+from edgebench.devices.profile import Profile
+from edgebench.errors import CrashError, IntegrityError
 from edgebench.models import card as cards
 from edgebench.models.artifact import artifact
+from edgebench.record import Spec
 from tests.faults import bundle
 from tests.faults.conftest import Try
 
@@ -72,6 +76,59 @@ def test_no_flipped_bit_gets_by(bundled: Make, try_out: Try, format: str) -> Non
         raise IntegrityError("every one of them")
 
     try_out("model", f"{format}: one of 200 bits flipped", "IntegrityError", flips, tries=200)
+
+
+OPENER = """
+import json, os, sys
+from collections import Counter
+from pathlib import Path
+import edgebench
+from edgebench.errors import EdgebenchError, RefusedError
+folder, log, before = Path({folder!r}), Path({log!r}), {before!r}
+for card in sorted(folder.glob("*/model.toml"))[int(log.stat().st_size):]:
+    with log.open("a") as file:
+        file.write("c")  # until it is known better: it crashed
+    try:
+        with edgebench.load(str(card), allow_code=True) as pipe:
+            what = "s" if str(pipe("a good film")) == before else "o"
+    except RefusedError:
+        what = "r"
+    except EdgebenchError:
+        what = "e"
+    with log.open("rb+") as file:
+        file.seek(-1, 2)
+        file.write(what.encode())
+Path(sys.argv[1]).write_text("{{}}")
+"""
+FATES = {"r": "refused before an engine opened them", "e": "refused by the engine, or in a run", "s": "answered as before",
+         "o": "answered otherwise, under a digest that only their own card vouches for", "c": "crashed, and the process with them"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_flipped_bit_under_its_own_digest_harms_one_process_at_most(bundled: Make, try_out: Try, tmp_path: Path, format: str) -> None:
+    data, draw, log = (bundle.torchscript() if format == "torchscript" else MAKERS[format]()), random.Random(format), tmp_path / "log"
+    if format == "tflite":
+        data = (bundle.DATA / "no_signature.tflite").read_bytes()
+    log.touch()
+    for _ in range(200):
+        mutant = bytearray(data)
+        mutant[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        bundled(format, bytes(mutant))
+
+    def opened_all() -> str:
+        crashes = 0
+        program = OPENER.format(folder=str(tmp_path), log=str(log), before="label 1  1.000")
+        while log.stat().st_size < 200:
+            spec = Spec(model="m", format=format, precision="fp32", backend="b", timeout_s=300.0)
+            try:
+                LocalExecutor(Profile(1, "host", "here", "local"), worker=("-c", program)).run(Job(spec=spec, part="cold", examples=[]))
+            except CrashError:
+                crashes += 1
+        assert log.read_text().count("c") == crashes
+        return ", ".join(f"{log.read_text().count(letter)} {words}" for letter, words in FATES.items())
+
+    try_out("model", f"{format}: one of 200 bits flipped, and a card with that digest", "answers", opened_all, tries=200, note=True)
 
 
 NO_MODEL = {"empty": b"", "an HTML page": b"<!doctype html><html><body>404 not found</body></html>", "zeros": bytes(4096), "text": b"hello\n" * 100}

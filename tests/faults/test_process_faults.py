@@ -59,7 +59,7 @@ DEATHS: dict[str, tuple[str, str, str]] = {  # program, error, what is said
     "an answer of another kind": ("Path(sys.argv[1]).write_text('[1, 2]')", "WorkerError", "no answer"),
     "an empty answer": ("Path(sys.argv[1]).touch()", "WorkerError", "no answer"),
     "an answer with a key that there is not": ("Path(sys.argv[1]).write_text('{\"latnecy\": 1}')", "WorkerError", "no answer"),
-    "an answer nested 100,000 deep": ("Path(sys.argv[1]).write_text('{\"engine\": ' + '[' * 100000)", "WorkerError", "no answer"),
+    "an answer nested 100,000 deep": ("Path(sys.argv[1]).write_text('{\"engine\": {\"a\": ' + '[' * 100000)", "WorkerError", "no answer"),
 }
 
 
