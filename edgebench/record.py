@@ -213,7 +213,7 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     agreement: float
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, weakref=True):
     """What came of one Spec. `reasons` explain a verdict other than valid; `notes` say what is null and why."""
 
     schema: int = SCHEMA

@@ -128,4 +128,4 @@ def _scaled(number: float, units: tuple[tuple[str, float], ...]) -> str:
 
 def plain(text: str) -> str:
     """Without control characters, which a terminal would obey: names and reasons may hold what a model file says."""
-    return "".join(one if one.isprintable() else " " for one in text)
+    return text if text.isprintable() else "".join(one if one.isprintable() else " " for one in text)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
 from statistics import median
+from typing import TypeVar
+from weakref import ref
 
 from edgebench.bench import stats
 from edgebench.bench.budgets import energy_j
@@ -19,6 +21,7 @@ from edgebench.reports.roofline import placed
 from edgebench.units import bytes_text, duration_text, joules_text, percent_text, three_digits
 
 ABSENT = "–"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,33 @@ class Column:
     right: bool = True
 
 
+def once(find: Callable[[Record], T]) -> Callable[[Record], T]:
+    """What `find` finds in a record, computed once for as long as the record lives: a report asks for the same numbers again and again."""
+    known: dict[int, tuple[ref[Record], T]] = {}
+
+    def found(record: Record) -> T:
+        number = id(record)
+        kept = known.get(number)
+        if kept is None or kept[0]() is not record:
+            kept = known[number] = ref(record, lambda _: known.pop(number, None)), find(record)
+        return kept[1]
+
+    return found
+
+
 def model(record: Record) -> str:
     """The card's name, also where a path was given, with its operating point where one was: "elastic-sst2@0.5x0.5"."""
     return PurePath(record.spec.model).name.replace(".toml", "")
 
 
+@once
 def timing(record: Record) -> stats.Summary | None:
     """Of all timed calls, in ns."""
     samples = record.latency.samples_ns if record.latency else []
     return stats.summary(samples) if samples else None
 
 
+@once
 def interval(record: Record) -> stats.Interval | None:
     """Of the median call in ns, over the processes."""
     processes = [samples for samples in record.latency.processes_ns if samples] if record.latency else []
@@ -163,11 +182,14 @@ def footnotes(records: Sequence[Record]) -> list[str]:
 
 def _notes(records: Sequence[Record]) -> list[str]:
     """Each once: what not every measured cell has names the cells that do, by the columns in which they differ."""
-    measured = [record for record in records if record.outcome == "ok"]
+    measured = {id(record) for record in records if record.outcome == "ok"}
+    whose: dict[str, list[Record]] = {}
+    for record in records:
+        for note in dict.fromkeys(record.notes):
+            whose.setdefault(note, []).append(record)
     lines = []
-    for note in dict.fromkeys(note for record in records for note in record.notes):
-        its = [record for record in records if note in record.notes]
-        everywhere = len(its) == len(records) or its == measured
+    for note, its in whose.items():
+        everywhere = len(its) == len(records) or (len(its) == len(measured) and measured.issuperset(map(id, its)))
         lines.append(f"note: {note}" if everywhere else f"note on {', '.join(dict.fromkeys(map(_short, its)))}: {note}")
     return lines
 
@@ -183,13 +205,21 @@ def _race(record: Record) -> tuple[object, ...]:
     return spec.model, spec.length, spec.scenario, spec.batch, device(record)
 
 
+def _against_the_fastest(records: Sequence[Record]) -> list[tuple[Record, list[Record]]]:
+    """The fastest of each race, and all that ran in it."""
+    races: dict[tuple[object, ...], list[Record]] = {}
+    for record in records:
+        races.setdefault(_race(record), []).append(record)
+    return [(best, races[_race(best)]) for best in fastest(records)]
+
+
 def _ties(records: Sequence[Record]) -> list[str]:
     """Valid cells whose interval over processes meets the fastest's."""
     lines = []
-    for best in fastest(records):
+    for best, rivals in _against_the_fastest(records):
         mine = interval(best)
-        for other in records:
-            time = interval(other) if other.verdict == "valid" and _race(other) == _race(best) and other is not best else None
+        for other in rivals:
+            time = interval(other) if other.verdict == "valid" and other is not best else None
             if mine and time and time.low <= mine.high:
                 lines.append(f"no detectable difference in time between {best.spec.name} and {other.spec.name}")
     return lines
@@ -198,10 +228,10 @@ def _ties(records: Sequence[Record]) -> list[str]:
 def _faster_but_noisy(records: Sequence[Record]) -> list[str]:
     """Cells whose median is below the fastest's, but not to be relied on."""
     lines = []
-    for best in fastest(records):
+    for best, rivals in _against_the_fastest(records):
         mine = interval(best)
-        for other in records:
-            time = interval(other) if other.verdict == "noisy" and _race(other) == _race(best) else None
+        for other in rivals:
+            time = interval(other) if other.verdict == "noisy" else None
             if mine and time and time.value < mine.value:
                 lines.append(f"{other.spec.name} has a lower median than the fastest valid cell, but is noisy; measure again to know")
     return lines

@@ -28,6 +28,7 @@ VARIABLES = {  # a colour of the plots -> the page's
     **{colour: f"--s{place}" for place, colour in enumerate(look.SERIES, start=1)},
 }
 SUFFIXES = (("_bytes", bytes_text), ("_hz", hertz_text), ("_ns", duration_text), ("_c", celsius_text))  # of facts about the machine
+MANY = 500  # cells: more are not drawn, nor is each weighed against each other one
 FEW = 10  # notes that a reader has open before him
 HIDDEN = {"before", "after"}  # of the host: the state around each process, which the records hold in full
 READING = (
@@ -88,6 +89,9 @@ def _heading(part: Sequence[Record]) -> str:
 def _part(records: Sequence[Record], pictures: Iterator[str], *, heading: str) -> str:
     """Records of one machine and one labelled set."""
     found = f"<section>\n<h2>{safe(heading)}</h2>\n" if heading else "<section>\n"
+    if len(records) > MANY:
+        said = f"{len(records)} cells are too many to draw, or to choose among on a page; give `edgebench report` and `recommend` fewer at a time."
+        return f'{found}{_table(records)}<p class="muted">{safe(said)}</p>\n{_machine(records)}</section>\n'
     found += "".join(_pick(one) for one in recommend(records, []) if any(record.outcome == "ok" for record in one.records))
     found += _table(records)
     older = len(records) - len(pairs.latest(records))

@@ -16,6 +16,7 @@ from edgebench.reports.base import Column, columns, fastest, footnotes, title
 from edgebench.units import plain
 
 BETWEEN = 2  # blanks between two columns: one of padding, one of the box
+MANY = 500  # rows: more are laid out without rich, which takes ten milliseconds for each
 STYLES = {"valid": "", "noisy": "yellow", "invalid": "red", "failed": "red", "unsupported": "dim"}
 
 
@@ -24,10 +25,12 @@ def render(records: Sequence[Record], *, width: int = 120, colour: bool = False)
     if not records:
         return "nothing was measured\n"
     shown, hidden = _fitting(columns(records), records, width)
+    winners = {id(one) for one in fastest(records)}
+    if len(records) > MANY:
+        return _plain(shown, hidden, records, width)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, BETWEEN - 1, 0, 0), show_edge=False)
     for column in shown:
         table.add_column(column.name, justify="right" if column.right else "left", no_wrap=True)
-    winners = {id(one) for one in fastest(records)}
     for record in records:
         table.add_row(*(Text(plain(column.text(record))) for column in shown), style="bold green" if id(record) in winners else STYLES[record.verdict])
     out = StringIO()
@@ -40,8 +43,24 @@ def render(records: Sequence[Record], *, width: int = 120, colour: bool = False)
     for line in footnotes(records):
         console.print(_wrapped(line, width, indent=2))
     if hidden:
-        console.print(_wrapped(f"not shown for lack of room: {', '.join(hidden)}; --format md shows all", width, indent=2))
+        console.print(_missing(hidden, width))
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def _plain(shown: list[Column], hidden: list[str], records: Sequence[Record], width: int) -> str:
+    """The same lines without colour."""
+    rows = [[one.name for one in shown], *([plain(one.text(record)) for one in shown] for record in records)]
+    sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    aligned = [[text.rjust(size) if one.right else text.ljust(size) for one, text, size in zip(shown, row, sizes, strict=True)] for row in rows]
+    head, *body = ((" " * BETWEEN).join(row).rstrip() for row in aligned)
+    lines = [*(_wrapped(line, width) for line in title(records)), "", head, "─" * (sum(sizes) + BETWEEN * (len(sizes) - 1)), *body, ""]
+    lines += [_wrapped(line, width, indent=2) for line in footnotes(records)]
+    lines += [_missing(hidden, width)] if hidden else []
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _missing(hidden: list[str], width: int) -> str:
+    return _wrapped(f"not shown for lack of room: {', '.join(hidden)}; --format md shows all", width, indent=2)
 
 
 def _fitting(wanted: list[Column], records: Sequence[Record], width: int) -> tuple[list[Column], list[str]]:

@@ -97,3 +97,10 @@ def test_no_name_or_reason_reaches_the_terminal_as_a_command(make: Callable[...,
 
 def test_nothing_measured_is_said_so() -> None:
     assert render([]) == "nothing was measured\n"
+
+
+@pytest.mark.parametrize("width", [120, 77])
+def test_many_rows_are_laid_out_as_few_are(sweep: list[Record], monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    few = render(sweep, width=width)
+    monkeypatch.setattr("edgebench.reports.table.MANY", 0)
+    assert render(sweep, width=width) == few
