@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgebench.reports.plots.base import INK, MARKERS, MUTED, PAPER, SERIES, Plot, columns, figure, is_wide, logarithmic, scaled
+from edgebench.reports.plots.base import INK, LONGEST, LONGEST_NARROW, MARKERS, MUTED, PAPER, SERIES, Plot, columns, figure, is_wide, logarithmic, scaled
 from edgebench.reports.plots.names import Cell, Point, fit, key_height, name
 from edgebench.reports.plots.rows import figure_of
 from edgebench.study.description import Table
@@ -63,7 +63,7 @@ def _trade(lines: Sequence[Line], width: float) -> Figure:
     shape = {precision: MARKERS[place % len(MARKERS)] for place, precision in enumerate(dict.fromkeys(line.precision for line in lines))}
     sizes = [line.entries["size"].value or 0.0 for line in lines]
     unit, size = scaled(sizes, BYTES)
-    texts = [f"{line.label}, {line.precision}" for line in lines]
+    texts = [_short(f"{line.label}, {line.precision}", width) for line in lines]
     made, (axes,) = figure(width, min(4.6, 0.62 * width + 1.1) + key_height(texts, width))
     cells = []
     for line, text in zip(lines, texts, strict=True):
@@ -87,6 +87,12 @@ def _trade(lines: Sequence[Line], width: float) -> Figure:
         _shapes(axes, shape, width)
     name(made, axes, cells, width)
     return made
+
+
+def _short(text: str, width: float) -> str:
+    """Without its middle where it is too long for the picture."""
+    most = LONGEST if is_wide(width) else LONGEST_NARROW - 2
+    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-most // 2 :]}"
 
 
 def _shapes(axes: Axes, shape: dict[str, str], width: float) -> None:

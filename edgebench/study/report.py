@@ -149,9 +149,10 @@ def _left_out(grid: Grid) -> str:
 
 
 STYLE = """.pick h2 { margin-top: 4px; }
-td.text, th.text { white-space: normal; min-width: 15em; max-width: 34em; }
+td.text { white-space: normal; max-width: 34em; }
+td.text:first-child { min-width: 17em; }
 sup { line-height: 0; }
-@media (max-width: 860px) { td.text, th.text { min-width: 9em; max-width: 14em; } }
+@media (max-width: 860px) { td.text { max-width: 14em; } td.text:first-child { min-width: 9em; } }
 """
 
 
