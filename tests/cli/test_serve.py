@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from _thread import interrupt_main
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -27,12 +28,20 @@ class Opened:
         monkeypatch.setattr("edgebench.devices.browser.engines.fetched", lambda engine, offline=False: {})
         monkeypatch.setattr("edgebench.devices.browser.jobs.fetched", lambda engine, offline: {})
         monkeypatch.setattr(serve, "_show", self._shown)
-        self._thread = Thread(target=self._visit, daemon=True)
+        self._thread = Thread(target=self._visited, daemon=True)
         self._thread.start()
 
     def _shown(self, address: str) -> None:
         self.address = address
         self._is_shown.set()
+
+    def _visited(self) -> None:
+        """Whatever goes wrong there must not leave `serve` waiting."""
+        try:
+            self._visit()
+        except BaseException:
+            interrupt_main()
+            raise
 
     def _visit(self) -> None:
         self._is_shown.wait(30)

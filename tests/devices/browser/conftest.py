@@ -42,7 +42,7 @@ class Guest:
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """The status, and the JSON or the bytes that came. `None` for a header leaves it out."""
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)  # news may take 20 s
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         usual = {"X-Edgebench-Key": self.key, "X-Edgebench-Tab": self.tab, **({"Content-Type": "application/json"} if data is not None else {})}
         try:
