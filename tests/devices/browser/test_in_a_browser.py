@@ -119,7 +119,7 @@ def test_a_page_loaded_again_goes_on(tmp_path: Path, browser: Chromium) -> None:
         (found,) = served.records()
     assert found.outcome == "ok"
     assert found.latency is not None
-    assert len(found.latency.processes_ns) == found.spec.processes
+    assert found.spec.processes <= len(found.latency.processes_ns) <= found.spec.max_processes
 
 
 def test_a_slow_phone_held_upright_measures_and_nothing_leaves_its_screen(tmp_path: Path, browser: Chromium) -> None:
