@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS, PAGE = ROOT / "docs/measured/faults.jsonl", ROOT / "docs/faults.md"
+RESULTS, LOAD, PAGE = ROOT / "docs/measured/faults.jsonl", ROOT / "docs/measured/load.jsonl", ROOT / "docs/faults.md"
 KINDS = {
     "model": "Model files", "process": "Processes", "machine": "The machine", "input": "Inputs", "peer": "Devices at the end of a line",
 }
@@ -32,6 +32,8 @@ twice; an answer is wrong in silence where an error was expected and none came.
 This page is made from `docs/measured/faults.jsonl` by `python -m tests.faults.page`; with `--try` every fault is tried first.
 """
 TAIL = """
+## Elsewhere
+
 Faults of the page that a phone's browser opens, and of its server, are tried in the tests of that server; a lost worker of a fleet in
 those of the fleet.
 
@@ -74,8 +76,8 @@ def rows(results: Iterable[dict[str, Any]]) -> list[Row]:
     ]
 
 
-def render(lines: Iterable[str]) -> str:
-    """The page."""
+def render(lines: Iterable[str], more: Iterable[str] = ()) -> str:
+    """The page; `more` are the results of load and of fuzzing."""
     head, *results = [json.loads(line) for line in lines]
     found = {kind: rows(one for one in results if one["kind"] == kind) for kind in KINDS}
     every = [row for many in found.values() for row in many]
@@ -91,7 +93,35 @@ def render(lines: Iterable[str]) -> str:
             f"| {_cell(row.fault)} | {row.expected} | {row.happened} | {row.tries} | {row.lost} | {_time(row.seconds)} |\n" for row in found[kind]
         )
         text += "".join(f"\n{_cell(one['fault'])}: {_cell(one['note'])}.\n" for one in results if one["kind"] == kind and one.get("note"))
-    return text + TAIL
+    return text + _more(list(map(json.loads, more))) + TAIL
+
+
+def _more(results: list[dict[str, Any]]) -> str:
+    text = ""
+    threads = [one for one in results if one["kind"] == "threads"]
+    if threads:
+        text += (
+            "\n## Under load\n\nOne pipeline called without a pause, each answer held against the first (`tests/faults/test_load.py`). Growth is the resident\n"
+            "memory's slope by Theil and Sen over the second half, with its 95 % interval, in bytes a call: an object that is lost takes 16 at least.\n"
+            "\n| engine | threads | seconds | calls | wrong | growth |\n| --- | ---: | ---: | ---: | ---: | ---: |\n"
+        )
+        text += "".join(
+            f"| {one['engine']} | {one['threads']} | {one['seconds']:.0f} | {one['calls']} | {one['wrong']} "
+            f"| {one['grows_bytes_a_call'][0]:.1f} ({one['grows_bytes_a_call'][1]:.1f} to {one['grows_bytes_a_call'][2]:.1f}) |\n" for one in threads
+        )
+        if not all(one["grows_bytes_a_call"][1] <= 0 <= one["grows_bytes_a_call"][2] for one in threads):
+            text += "\nNot every interval contains 0: the process grows by less than an object a call, and why is not known.\n"
+    reports = [one for one in results if one["kind"] == "report"]
+    if reports:
+        spent = ", ".join(f"{one['report']} {one['processor_s']:.1f} s" for one in reports)
+        text += f"\nA file of {reports[0]['cells']} cells, read and reported, took of the processor's time: {spent}.\n"
+    for one in (one for one in results if one["kind"] == "fuzz"):
+        text += (
+            f"\n## Fuzzed\n\natheris, guided by coverage, gave {one['parsers']} parsers {one['runs']} inputs from {one['seeds']} seeds on {one['date']} "
+            f"({one['runs_per_s']} a second; the run was {one['ended']}).\n"
+            f"Found, and now a test in `tests/faults/test_findings.py`: {'; '.join(one['findings'])}.\n"
+        )
+    return text
 
 
 def _cell(text: str) -> str:
@@ -113,7 +143,7 @@ def main() -> None:
         command = [sys.executable, "-m", "pytest", "-q", "-m", "", "--ignore", "tests/faults/test_page.py", "tests/faults"]
         subprocess.run(command, cwd=ROOT, env={**os.environ, "EDGEBENCH_FAULTS": str(part)}, check=False)
         part.replace(RESULTS)
-    PAGE.write_text(render(RESULTS.read_text().splitlines()))
+    PAGE.write_text(render(RESULTS.read_text().splitlines(), LOAD.read_text().splitlines()))
 
 
 if __name__ == "__main__":

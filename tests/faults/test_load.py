@@ -38,7 +38,8 @@ def loaded(backend: str, bundled: Callable[..., Path]) -> Pipeline:
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnxruntime", "tflite", "torchscript"])
 def test_32_threads_get_the_right_answers_and_nothing_leaks(backend: str, bundled: Callable[..., Path]) -> None:
-    """The resident memory's slope by Theil and Sen, over the second half: an engine's arenas grow in the first."""
+    """The resident memory's slope by Theil and Sen, over the second half: an engine's arenas grow in the first. An object that is
+    lost in each call takes 16 bytes at least."""
     with loaded(backend, bundled) as pipe:
         expected = {text: pipe(text).scores for text in TEXTS}
         wrong, calls, memory, ending = list[str](), [0] * THREADS, list[float](), time.monotonic() + SECONDS
@@ -67,7 +68,7 @@ def test_32_threads_get_the_right_answers_and_nothing_leaks(backend: str, bundle
             file.write(json.dumps(line) + "\n")
     assert not wrong
     assert min(calls) > 0
-    assert slope.low <= 0  # <= high: what shrinks is no leak
+    assert slope.low * len(memory) / sum(calls) < 16
 
 
 @pytest.mark.parametrize("backend", ["fake", "onnxruntime", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tflite", "torchscript"))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.faults.page import PAGE, RESULTS, render, rows
+from tests.faults.page import LOAD, PAGE, RESULTS, render, rows
 
 ONE = {
     "kind": "model", "fault": "onnx: cut short at 5 %", "expected": "IntegrityError", "happened": "IntegrityError", "tries": 1, "lost": 0,
@@ -13,7 +13,7 @@ ONE = {
 
 
 def test_the_page_is_made_from_the_results() -> None:
-    assert PAGE.read_text() == render(RESULTS.read_text().splitlines())
+    assert PAGE.read_text() == render(RESULTS.read_text().splitlines(), LOAD.read_text().splitlines())
 
 
 def test_the_results_are_of_60_faults_and_more_and_none_was_lost() -> None:
