@@ -192,7 +192,7 @@ def _order(plan: Plan, spec: Spec, device: str) -> Order:
 def _reply(body: bytes) -> station.Reply | EdgebenchError:
     try:
         reply = msgspec.json.decode(body, type=station.Reply)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return DeviceError(f"the worker answered what is no answer here ({error}); install the same edgebench on both")
     return raised(reply.failure) if reply.failure else reply
 

@@ -130,7 +130,7 @@ def _read(body: bytes) -> Order:
         if version != edgebench.__version__:
             raise DeviceError(f"edgebench of the worker is {edgebench.__version__} and here {version}; install {version} there")
         return msgspec.json.decode(body, type=Order)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DeviceError(f"edgebench of the worker does not understand the one here ({error}); install the same one on both") from error
 
 

@@ -28,7 +28,8 @@ from edgebench.bench.plan import Model, Plan
 from edgebench.bench.run import Sweep
 from edgebench.devices import far
 from edgebench.devices.far import Facts, Item, Put, Request, Session
-from edgebench.devices.ssh import SshExecutor, _value
+from edgebench.devices.line import _value
+from edgebench.devices.ssh import SshExecutor
 from edgebench.models import card as cards
 from edgebench.record import Record
 from tests.devices.test_ssh import LABELLED, PI, SSH, bag, ended, job
