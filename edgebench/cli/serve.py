@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PASSES = ("accuracy", "latency", "cold")  # what a page can do of a scenario's
 SUSTAINED_MINUTES = 10.0
 MOST_THREADS = 4  # more than the fast cores of a phone, and a call waits for the slow ones
+AT_ONCE = 2  # untimed passes: the reference is answered here while the page answers there, one by one
 FAREWELL_S = 5.0  # so long a page may take to hear that all is measured
 
 EXIT = """\b
@@ -155,7 +156,7 @@ def _visit(site: Site, address: str, ask: Ask, data: Path | None, profile: Profi
         offered = _plan(ask, data, host)
         chosen = set(executor.offer(_cells(offered)))
         cells = [spec for number, spec in enumerate(offered.cells) if str(number) in chosen]
-        records = measure(replace(offered, cells=cells), executor, output, resume=resume, watcher=_Shown(executor))
+        records = measure(replace(offered, cells=cells), executor, output, resume=resume, watcher=_Shown(executor), at_once=AT_ONCE)
     finally:
         executor.close()
         site.visitors[:] = site.visitors[-8:]

@@ -40,9 +40,9 @@ class Watcher(Protocol):
     def finished(self, record: Record) -> None: ...
 
 
-def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None, watcher: Watcher | None = None) -> list[Record]:
+def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None, watcher: Watcher | None = None, at_once: int | None = None) -> list[Record]:
     """Run the plan, each record into `output` as soon as it is complete; with `resume` only what is missing there.
-    `resume` is None for a command that cannot go on with a file.
+    `resume` is None for a command that cannot go on with a file. `at_once` untimed passes run together, by default what the device has room for.
 
     The executor is closed in the end. The records are all of the plan's, in its order, those that `output` had already among them.
     """
@@ -77,7 +77,7 @@ def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None
         ):
             if before or journal.recalled:
                 click.echo(_recalled(len(before), journal.recalled), err=True)
-            found = [*before, *Sweep(rest, journal, host=host, keep=keep, tell=tell, at_once=_at_once(rest, host)).run()]
+            found = [*before, *Sweep(rest, journal, host=host, keep=keep, tell=tell, at_once=at_once or _at_once(rest, host)).run()]
             places = {spec: place for place, spec in enumerate(plan.cells)}
             return sorted(found, key=lambda record: places.get(record.spec, len(places)))
     except KeyboardInterrupt:
