@@ -62,6 +62,7 @@ def test_the_wheel_holds_what_it_should_and_no_format_that_runs_by_itself() -> N
     assert {f"edgebench/{one}" for one in there} <= set(held)
     programs = {path for path in held.values() if path.suffix in PROGRAMS}
     for name, path in held.items():
+        assert name.startswith("edgebench/")  # "devices" without a slash before it is any folder of that name, those of the tests too
         page = name.startswith("edgebench/devices/") and path.suffix in PAGE
         assert page or path.suffix in HARMLESS | PROGRAMS, name
         assert not os.access(path, os.X_OK) or path.suffix == ".py", name

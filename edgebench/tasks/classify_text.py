@@ -15,7 +15,7 @@ from edgebench.errors import CardError, InputError
 from edgebench.models.card import Card
 from edgebench.tasks.base import Lap, Metric, not_finite
 from edgebench.tasks.metrics import accuracy
-from edgebench.tasks.text import encodings, highest_id, joined, opened, text_lines
+from edgebench.tasks.text import encodings, highest_id, joined, most_tokens, opened, text_lines
 
 if TYPE_CHECKING:
     from edgebench.backends.base import Arrays, Session, TensorSpec
@@ -49,7 +49,7 @@ class TextClassification:
 
     def __init__(self, card: Card, files: dict[str, Path]) -> None:
         self._names = card.labels
-        self._max_tokens = int(card.preprocess.get("max_tokens", 512))
+        self._max_tokens = most_tokens(card)
         self._tokenizer = opened(card, files, "tokenizer")
         self._tokenizer.enable_truncation(self._max_tokens)
 

@@ -22,7 +22,7 @@ from edgebench.models import spans
 from edgebench.models.card import Card
 from edgebench.tasks.base import Lap, Metric, not_finite
 from edgebench.tasks.f1 import entity_f1
-from edgebench.tasks.text import encodings, highest_id, joined, opened, text_lines
+from edgebench.tasks.text import encodings, highest_id, joined, most_tokens, opened, text_lines
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +90,7 @@ class TokenClassification:
         if wrong or len(card.labels) < 2:
             raise CardError(f"card {card.name!r} has label {wrong[0] if wrong else None!r}; token classification takes O, B-KIND and I-KIND")
         self._tags = card.labels
-        self._max_tokens = int(card.preprocess.get("max_tokens", 512))
+        self._max_tokens = most_tokens(card)
         self._tokenizer = opened(card, files, "tokenizer")
 
     @property

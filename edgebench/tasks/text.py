@@ -26,6 +26,14 @@ def text_lines(stream: BinaryIO) -> list[str]:
     return lines
 
 
+def most_tokens(card: Card) -> int:
+    """`preprocess.max_tokens`, 512 without it; CardError for what is no number of tokens."""
+    given = card.preprocess.get("max_tokens", 512)
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given < 1 << 31:
+        raise CardError(f"card {card.name!r}: preprocess.max_tokens is {given!r}; expected a whole number from 1 on")
+    return given
+
+
 def opened(card: Card, files: dict[str, Path], name: str) -> Tokenizer:
     """The tokenizer that the card calls `name`, without padding and truncation."""
     if name not in files:

@@ -80,7 +80,8 @@ def fuzzed(strategy: Any) -> Callable[[Callable[..., None]], Any]:
 
         @pytest.mark.parametrize("most", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
         def test(most: int, tmp_path: Path) -> None:
-            settings(max_examples=most, deadline=None, database=None, suppress_health_check=quiet)(given(strategy)(lambda one: check(tmp_path, one)))()
+            how = settings(max_examples=most, derandomize=most == FEW, deadline=None, database=None, suppress_health_check=quiet)
+            how(given(strategy)(lambda one: check(tmp_path, one)))()
 
         test.__name__, test.__doc__ = check.__name__, check.__doc__
         return test
