@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,13 +104,12 @@ def write(
 
 
 def _elastic(module: Elastic, recipe: Recipe, folder: Path, form: str, precision: str) -> Variant:
-    files = {}
-    nets_at = {point: elastic.at(module.net, point) for point in recipe.points}
-    for point, net in nets_at.items():
-        (made,) = export(net, folder / _stem(recipe, point), variants=[f"{form}/{precision}"])
-        files[point] = folder / f"{_stem(recipe, point)}-{precision}{SUFFIXES[form]}"
-        made.path.replace(files[point])
-        made.path.parent.rmdir()
+    files: dict[elastic.Point, Path] = {}
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".points-") as scratch:
+        for point in recipe.points:
+            (made,) = export(elastic.at(module.net, point), Path(scratch) / _stem(recipe, point), variants=[f"{form}/{precision}"])
+            files[point] = folder / made.path.name
+            made.path.replace(files[point])
     shared = []
     if form == "onnx":
         shared = [folder / f"{recipe.name}-{precision}.weights"]
