@@ -211,13 +211,17 @@ def _engines(card: Card) -> Iterator[tuple[str, Backend | UnsupportedError]]:
 
 
 def _bundled() -> list[str]:
-    """Those of edgebench's own that need no extra, as pictures do."""
+    """Those of edgebench's own that need no extra, as pictures do, and have one speed."""
     shipped = catalog.shipped_folder("models").resolve()
-    names = [name for name, path in catalog.paths("models").items() if path.resolve().parent == shipped and not _extra(path)]
+    names = [name for name, path in catalog.paths("models").items() if path.resolve().parent == shipped and not _extra(path) and not _speeds(path)]
     if not names:
         known = ", ".join(catalog.paths("models")) or "no others either"
         raise UsageError(f"no model is bundled with this edgebench; name one, or a card file: there are {known}")
     return names
+
+
+def _speeds(card_path: Path) -> bool:
+    return any(one.points for one in cards.read(card_path).variants)
 
 
 def _extra(card_path: Path) -> str:
