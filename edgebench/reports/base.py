@@ -107,7 +107,7 @@ def columns(records: Sequence[Record]) -> list[Column]:
         Column(score_name(records), partial(_score, named=len(metrics(records)) > 1)),
         Column("more", _more, weight=6, right=False),
         Column("parity", _parity, weight=3),
-        Column("size", lambda one: bytes_text(one.artifact["size_bytes"]) if "size_bytes" in one.artifact else ABSENT, weight=5),
+        Column("size", lambda one: bytes_text(one.artifact["size_bytes"]) if one.artifact.get("size_bytes") else ABSENT, weight=5),
         Column("peak", lambda one: bytes_text(one.memory.peak_bytes) if one.memory else ABSENT, weight=1),
         Column("first answer", lambda one: duration_text(found) if (found := first_answer_ns(one)) is not None else ABSENT, weight=4),
         Column("energy", lambda one: joules_text(found) if (found := energy_j(one)) is not None else ABSENT, weight=1),

@@ -50,7 +50,7 @@ def rows(found: Comparison) -> list[tuple[str, str, str, str]]:
     a, b = found.a, found.b
     times = [duration_text(one) if (one := pairs.time_ns(record)) is not None else ABSENT for record in (a, b)]
     peaks = [bytes_text(record.memory.peak_bytes) if record.memory else ABSENT for record in (a, b)]
-    sizes = [bytes_text(record.artifact["size_bytes"]) if "size_bytes" in record.artifact else ABSENT for record in (a, b)]
+    sizes = [bytes_text(record.artifact["size_bytes"]) if record.artifact.get("size_bytes") else ABSENT for record in (a, b)]
     right = [percent_text(record.accuracy.value) if record.accuracy else ABSENT for record in (a, b)]
     said = [
         (_what(b if pairs.series(b) else a), *times, _time_words(found)),

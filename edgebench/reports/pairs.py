@@ -93,7 +93,7 @@ def compare(a: Record, b: Record, *, paired: bool = False, threshold: float = ra
         a=a, b=b, differences=differences(a, b), times=found, verdict=ratios.verdict_of(found, threshold) if found else None,
         effect=ratios.effect(_flat(mine), _flat(theirs)) if found else None,
         peak=b.memory.peak_bytes / a.memory.peak_bytes if a.memory and b.memory else None,
-        size=b.artifact["size_bytes"] / a.artifact["size_bytes"] if "size_bytes" in a.artifact and "size_bytes" in b.artifact else None,
+        size=b.artifact["size_bytes"] / a.artifact["size_bytes"] if a.artifact.get("size_bytes") and b.artifact.get("size_bytes") else None,
         accuracy=b.accuracy.value - a.accuracy.value if a.accuracy and b.accuracy and a.accuracy.metric == b.accuracy.metric else None,
         answers=answers(a, b), threshold=threshold,
     )

@@ -132,7 +132,7 @@ def numbers(record: Record) -> str:
     if record.accuracy:
         right = record.accuracy
         said.append(f"{right.metric} {percent_text(right.value)} (95 %: {percent_text(right.low)} to {percent_text(right.high)})")
-    if "size_bytes" in record.artifact:
+    if record.artifact.get("size_bytes"):
         said.append(f"a file of {bytes_text(record.artifact['size_bytes'])}")
     if (energy := energy_j(record)) is not None:
         said.append(f"{joules_text(energy)} a call")

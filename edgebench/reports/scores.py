@@ -31,7 +31,7 @@ def _texts(record: Record, found: Accuracy) -> list[str]:
         _task(record), model(record), f"{found.dataset}, n = {found.n:,}", record.spec.backend, record.spec.precision,
         ", ".join(f"{short_name(name)} {percent_text(value)}" for name, value in scores), f"{100 * found.low:.1f} to {100 * found.high:.1f}",
         percent_text(record.parity.agreement) if record.parity else ABSENT,
-        bytes_text(record.artifact["size_bytes"]) if "size_bytes" in record.artifact else ABSENT,
+        bytes_text(record.artifact["size_bytes"]) if record.artifact.get("size_bytes") else ABSENT,
     ]
 
 

@@ -77,6 +77,7 @@ def check() -> None:
 def svg(plot: Plot, width: float = WIDE) -> str:
     """The picture as SVG with its text as text: the same bytes for the same records."""
     text = _saved(plot, width, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))).decode()
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", " ", text)  # a name's control characters, which are no XML and which a terminal would obey
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
     return re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", text)  # an artist's own name may come twice
 
