@@ -80,7 +80,7 @@ def fuzzed(strategy: Any) -> Callable[[Callable[..., None]], Any]:
 
         @pytest.mark.parametrize("most", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
         def test(most: int, tmp_path: Path) -> None:
-            how = settings(max_examples=most, derandomize=most == FEW, deadline=None, database=None, suppress_health_check=quiet)
+            how = settings(max_examples=most, derandomize=True, deadline=None, database=None, suppress_health_check=quiet)
             how(given(strategy)(lambda one: check(tmp_path, one)))()
 
         test.__name__, test.__doc__ = check.__name__, check.__doc__

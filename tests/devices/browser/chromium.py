@@ -116,8 +116,12 @@ class Page:
         """The value once it is something; what the page shows, where it never is."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if found := self.value(expression):
-                return found
+            try:
+                if found := self.value(expression):
+                    return found
+            except AssertionError as error:
+                if "navigated" not in str(error):  # a page that is being loaded has no value yet
+                    raise
             time.sleep(0.05)
         raise AssertionError(f"{expression} did not come true; the page shows: {self.value('document.body.innerText')}\n{self.complaints()}")
 

@@ -26,10 +26,10 @@ if chromium.PATH is None:
     pytest.skip("no Chromium is on the path; install one to see the page in it", allow_module_level=True)
 
 CACHE = Path(os.environ.get("EDGEBENCH_BROWSER_HOME") or Path.home() / ".cache" / "edgebench-browser-tests")
-ENDED = "document.getElementById('said').textContent.startsWith('All is measured')"
+ENDED = "document.getElementById('said')?.textContent.startsWith('All is measured')"
 ASKS = "!document.getElementById('choose').hidden"
-TROUBLE = "!document.getElementById('trouble').hidden"
-MEASURES = "!document.getElementById('run').hidden"
+TROUBLE = "document.getElementById('trouble')?.hidden === false"
+MEASURES = "document.getElementById('run')?.hidden === false"
 
 
 class Served:
@@ -112,7 +112,7 @@ def test_a_page_loaded_again_goes_on(tmp_path: Path, browser: Chromium) -> None:
         page = browser.page(served.address)
         started(page)
         for part in ("accuracy", "latency"):
-            page.until(f"document.getElementById('doing').textContent.endsWith('{part}') && {MEASURES}")
+            page.until(f"document.getElementById('doing')?.textContent.endsWith('{part}') && {MEASURES}")
             page.ask("Page.reload")
             page.until("document.readyState === 'complete'")
         page.until(f"{ENDED} || {TROUBLE}", 240)

@@ -6,6 +6,10 @@ import { Line, Refused } from "./line.js";
 import { runInWorker } from "./work.js";
 import * as view from "./view.js";
 
+let leaving = false; // a page that is loaded again breaks off what it fetches: that is no failure of the job, which the next page is given
+for (const event of ["beforeunload", "pagehide"]) addEventListener(event, () => (leaving = true));
+addEventListener("pageshow", () => (leaving = false));
+
 const found = await facts();
 view.facts(told(found));
 const line = new Line(location.hash.slice(1));
@@ -44,9 +48,11 @@ async function measure({ job, done, of }) {
     }
     view.progress(0, 1, "loading and first calls");
     const reply = await runInWorker({ ...job, key: line.key }, found, ({ done, of, what }) => view.progress(done, of, what));
+    if (leaving && reply.failure) return;
     await line.answer({ number: job.number, ...reply });
   } catch (error) {
     if (error instanceof Refused) throw error;
+    if (leaving) return;
     await line.answer({ number: job.number, failure: { kind: "worker", message: String(error.message).slice(0, 400) } });
   } finally {
     clearInterval(beating);
