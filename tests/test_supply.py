@@ -24,7 +24,7 @@ FIXED = {  # package -> the first version without the holes that matter here
     "transformers": ("5.3", "CVE-2026-4372, CVE-2026-5241: code by a configuration"),
     "pillow": ("11.3", "CVE-2025-48379: a buffer that a picture overruns"),
 }
-HARMLESS = {".py", ".toml", ".json", ".tsv", ".rows", ".css", ".typed", ".onnx", ".tflite", ".txt", ".jpg", ".png", ".md", ".csv"}
+HARMLESS = {".py", ".toml", ".json", ".tsv", ".rows", ".css", ".typed", ".onnx", ".weights", ".tflite", ".txt", ".jpg", ".png", ".md", ".csv"}
 PROGRAMS = {".pt"}  # TorchScript: declared in a card, its digest checked before it is opened
 PAGE = {".html", ".js", ".mjs", ".wasm", ".svg", ".webmanifest"}  # what a phone's browser is given, below edgebench/devices
 SOURCES = sorted((ROOT / "edgebench").rglob("*.py"))

@@ -177,7 +177,7 @@ def write_card(card: Card, path: Path) -> None:
 def _said(data: Any) -> Any:
     """What is not at its default, all the way down."""
     if isinstance(data, dict):
-        return {key: _said(value) for key, value in data.items() if value not in (None, {}, [], ())}
+        return {key: _said(value) for key, value in data.items() if value not in (None, {}) and (value or key not in ("points", "shared"))}
     return [_said(one) for one in data] if isinstance(data, list | tuple) else data
 
 

@@ -36,7 +36,7 @@ CARD = tomllib.loads((catalog.shipped_folder("models") / "tinybert-sst2.toml").r
 PROFILE = tomllib.loads((catalog.shipped_folder("devices") / "raspberry-pi-5.toml").read_text())
 RECORD = json.loads(record.to_json(FULL))
 HOSTILE = ["<script>", "=cmd|' /C calc'!A0", "\x1b[2J", "../../etc/passwd", "$(touch pwned)", "`", "|", "\0", "\u202e"]
-numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
 scalars = st.none() | st.booleans() | numbers | st.text(max_size=20) | st.sampled_from(HOSTILE)
 anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6)
 
