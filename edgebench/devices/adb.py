@@ -1,7 +1,6 @@
 """A phone at the other end of a USB cable: Android's `adb` carries requests to `edgebench.devices.far` there, in a pushed runtime.
 
-    edgebench devices prepare phone --bundle bundle.tar.gz       # once
-    edgebench bench --profile phone
+    edgebench bench --profile phone          # once the runtime is there: docs/android.md
 
 The adb server is left as it is found: others may be using it. `adb shell` ends with status 0 also when the phone is pulled off in
 the middle, so only an answer that came whole counts.

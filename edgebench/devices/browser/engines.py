@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgebench.catalog import cache_folder
 from edgebench.models.artifact import digest_of
-from edgebench.models.fetch import Npm, Source, Url, Wanted, fetch
+from edgebench.models.fetch import Npm, Source, Wanted, fetch
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class Library:
     parts: tuple[Part, ...]
 
     def wanted(self) -> Iterator[tuple[Part, Wanted]]:
-        address = f"https://registry.npmjs.org/{self.package}/-/{self.package.rpartition('/')[2]}-{self.version}.tgz"
         for part in self.parts:
-            sources: tuple[Source, ...] = (Npm(f"{self.package}@{self.version}", part.member, self.sha256), Url(address, part.member, self.sha256))
+            sources: tuple[Source, ...] = (Npm(f"{self.package}@{self.version}", part.member, self.sha256),)
             yield part, Wanted(part.sha256, part.sha256, part.size_bytes, sources)
 
 
