@@ -295,4 +295,7 @@ def _record(line: bytes) -> Record:
     record = msgspec.json.decode(line, type=Record)
     if record.schema != SCHEMA:
         raise msgspec.ValidationError(f"its schema is {record.schema}")
+    size = record.artifact.get("size_bytes")
+    if size is not None and (type(size) is not int or size < 0):
+        raise msgspec.ValidationError(f"its artifact.size_bytes is {size!r}")
     return record

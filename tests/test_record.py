@@ -131,3 +131,10 @@ def test_samples_of_all_processes_are_one_series() -> None:
 @pytest.mark.parametrize(("spec", "name"), [(FULL.spec, "tiny onnxruntime int8 2 threads 32 tokens"), (BARE.spec, "tiny tflite * 1 thread")])
 def test_a_spec_has_a_name_to_say(spec: Spec, name: str) -> None:
     assert spec.name == name
+
+
+@pytest.mark.parametrize("size", [b'"large"', b"-1", b"1.5", b"true"])
+def test_a_size_that_is_none_is_refused_where_it_is_read(tmp_path: Path, size: bytes) -> None:
+    (tmp_path / "records.jsonl").write_bytes(record.to_json(BARE).replace(b'"artifact":{}', b'"artifact":{"size_bytes":' + size + b"}"))
+    with pytest.raises(CardError, match="its artifact.size_bytes is"):
+        record.read_lines(tmp_path / "records.jsonl")
