@@ -213,7 +213,7 @@ def _card(made: Made, written: Sequence[Exported], folder: Path, labelled: Label
     return Card(
         schema=1, name=made.name, task=made.task, about=made.about, licence=made.licence, source=made.source,
         labels=labelled.label_names, dataset=made.dataset, reference=reference, variants=variants,
-        files={"tokenizer": File(_name(tokenizer), digest_of(tokenizer), tokenizer.stat().st_size)},
+        files={"tokenizer": listed(tokenizer)},
         preprocess={"max_tokens": made.max_tokens},
         tolerance={one: _tolerance(made.task, one) for one in dict.fromkeys(variant.precision for variant in variants)},
         parameters=nets.parameter_count(made.net), made_by={key: value for key, value in made_by.items() if value is not None},
@@ -224,6 +224,11 @@ def _tolerance(task: str, precision: str) -> Tolerance:
     """A tagger's answers are equal where every tag of a sentence is, so of fewer sentences: its fp32 files agree on all, int8 ones on 95 %."""
     allowed = TOLERANCE[precision]
     return msgspec.structs.replace(allowed, agreement=0.9) if task == "token-classification" and precision != "fp32" else allowed
+
+
+def listed(path: Path) -> File:
+    """A file as a card beside its folder lists it."""
+    return File(_name(path), digest_of(path), path.stat().st_size)
 
 
 def _name(path: Path) -> str:

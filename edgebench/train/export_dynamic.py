@@ -25,11 +25,10 @@ from torch import Tensor, nn
 
 from edgebench.backends.exits import entropy
 from edgebench.errors import CardError, UsageError
-from edgebench.models.artifact import digest_of
-from edgebench.models.card import Card, File, Point, Score, Variant
+from edgebench.models.card import Card, Point, Score, Variant
 from edgebench.models.data import Labelled
 from edgebench.train import elastic, export_onnx, export_torchscript, nets
-from edgebench.train.bundle import TOLERANCE, write_card, write_tokenizer
+from edgebench.train.bundle import TOLERANCE, listed, write_card, write_tokenizer
 from edgebench.train.checkpoint import Source
 from edgebench.train.data import Examples, hold_out
 from edgebench.train.dynamic import Recipe, start
@@ -116,8 +115,9 @@ def _elastic(module: Elastic, recipe: Recipe, folder: Path, form: str, precision
         layers = module.net.config.num_hidden_layers
         graphs = {path.stem: Graph(onnx.load(path), point.layers(layers)) for point, path in files.items()}
         share(graphs, files[recipe.points[0]].stem, folder, shared[0].name)
-    points = tuple(Point(name=one.name, width=one.width, depth=one.depth, graph=_file(files[one]) if one.name != "1x1" else None) for one in recipe.points)
-    return Variant(format=form, precision=precision, points=points, shared=tuple(map(_file, shared)), **msgspec.structs.asdict(_file(files[recipe.points[0]])))
+    points = tuple(Point(name=one.name, width=one.width, depth=one.depth, graph=listed(files[one]) if one.name != "1x1" else None) for one in recipe.points)
+    whole_net = msgspec.structs.asdict(listed(files[recipe.points[0]]))
+    return Variant(format=form, precision=precision, points=points, shared=tuple(map(listed, shared)), **whole_net)
 
 
 def _stem(recipe: Recipe, point: elastic.Point) -> str:
@@ -153,7 +153,7 @@ def _exits(module: Exits, folder: Path, form: str, precision: str, points: tuple
                 export_onnx.write_graph(segment, part, precision, graph)
             else:
                 export_torchscript.write_graph(segment, part, precision, graph)
-        files.append(_file(path))
+        files.append(listed(path))
     parts = {str(at): one for at, one in enumerate(files[1:], start=2)}
     return Variant(format=form, precision=precision, parts=parts, points=points, **msgspec.structs.asdict(files[0]))
 
@@ -210,12 +210,7 @@ def _card(run: Run, written: tuple[Variant, ...], folder: Path, labelled: Labell
     }
     return Card(
         schema=1, name=recipe.name, task=recipe.task, about=recipe.about, licence=run.source.licence, source=f"trained by edgebench, recipe {recipe.name}",
-        labels=labelled.label_names, dataset=recipe.dataset, reference=written[0].name, variants=written, files={"tokenizer": _file(tokenizer)},
+        labels=labelled.label_names, dataset=recipe.dataset, reference=written[0].name, variants=written, files={"tokenizer": listed(tokenizer)},
         preprocess={"max_tokens": run.source.max_tokens}, tolerance={one.precision: TOLERANCE[one.precision] for one in written},
         parameters=nets.parameter_count(run.module), made_by=made_by,
     )
-
-
-def _file(path: Path) -> File:
-    """As a card beside the file's folder names it."""
-    return File(f"{path.parent.name}/{path.name}", digest_of(path), path.stat().st_size)

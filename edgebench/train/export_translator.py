@@ -19,11 +19,10 @@ import torch
 from torch import Tensor
 
 from edgebench.errors import EngineError, UsageError
-from edgebench.models.artifact import digest_of
-from edgebench.models.card import Card, File, Score, Tolerance, Variant
+from edgebench.models.card import Card, Score, Tolerance, Variant
 from edgebench.models.data import Labelled
 from edgebench.train import export_onnx, export_torchscript, marian, pieces
-from edgebench.train.bundle import write_card
+from edgebench.train.bundle import listed, write_card
 from edgebench.train.export import BACKENDS, SUFFIXES, whole
 from edgebench.train.marian import Encoder, Marian, Step
 from edgebench.train.translate import Recipe
@@ -95,7 +94,7 @@ def write(
         form, precision = one.split("/")
         paths = {part: folder / f"{made.name}-{part}-{precision}{SUFFIXES[form]}" for part in ("encoder", "step")}
         write_graphs(made.net, paths["encoder"], paths["step"], form, precision)
-        written.append(Variant(format=form, precision=precision, parts={"step": _file(paths["step"])}, **msgspec.structs.asdict(_file(paths["encoder"]))))
+        written.append(Variant(format=form, precision=precision, parts={"step": listed(paths["step"])}, **msgspec.structs.asdict(listed(paths["encoder"]))))
     path = into / f"{made.name}.toml"
     card = _card(made, tuple(written), folder)
     write_card(card, path)
@@ -173,9 +172,6 @@ def _graph(sample: dict[str, Tensor]) -> export_onnx.Graph:
     return export_onnx.Graph(sample, outputs, axes if "past" in sample else {**axes, "input_ids": {0: "batch", 1: "length"}})
 
 
-def _file(path: Path) -> File:
-    """As a card beside the file's folder names it."""
-    return File(f"{path.parent.name}/{path.name}", digest_of(path), path.stat().st_size)
 
 
 def _card(made: Made, variants: tuple[Variant, ...], folder: Path) -> Card:
@@ -183,7 +179,7 @@ def _card(made: Made, variants: tuple[Variant, ...], folder: Path) -> Card:
     return Card(
         schema=1, name=made.name, task="translation", about=made.about, licence="Apache-2.0", source="https://huggingface.co/Helsinki-NLP/opus-mt-en-fr",
         labels=(), dataset=made.dataset, reference=next((one.name for one in variants if one.precision == "fp32"), variants[0].name), variants=variants,
-        files={name: _file(folder / f"{name}.json") for name in ("source", "target")},
+        files={name: listed(folder / f"{name}.json") for name in ("source", "target")},
         preprocess={"start": shape.start, "end": shape.end, "max_tokens": made.max_tokens, "beams": 1},
         tolerance={one: TOLERANCE[one] for one in dict.fromkeys(variant.precision for variant in variants)},
         parameters=sum(parameter.numel() for parameter in made.net.parameters()),

@@ -61,7 +61,7 @@ def test_accuracy_without_labels_is_refused() -> None:
 
 def test_answers_that_are_no_numbers_are_an_error_and_not_an_accuracy(scripted: Callable[..., Path]) -> None:
     card = scripted(replace=("[2.0, 0.0]", "[nan, 0.0]"))
-    with pytest.raises(EngineError, match="not finite numbers.*the file or the engine's kernels are broken"):
+    with pytest.raises(EngineError, match="the model's answer is not finite numbers, so it says nothing; the file or the engine's kernels are broken"):
         answer("accuracy", played(card), ["good", "fine", "bad", "dull"], LABELS)  # keys 9, 10, 11, 12: every other one is the row of nan
 
 

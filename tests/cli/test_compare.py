@@ -163,4 +163,6 @@ def test_a_side_that_breaks_while_it_is_measured_is_1(
     (tmp_path / "bag.toml").write_text(bag_of_words.read_text() + broken)
     monkeypatch.chdir(tmp_path)
     assert status(["compare", "bag.toml@onnxruntime/int4", "bag.toml@onnxruntime/int4", "--pairs", "2"]) == 1
-    assert "broken.onnx is no ONNX file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "bag.toml onnxruntime int4 1 thread: failed (" in said
+    assert "broken.onnx is no ONNX file (wire type 6 at byte 1); no engine is given what cannot be looked through" in said
