@@ -71,12 +71,14 @@ def tune(
     model: str, examples: Sequence[Any], default: Candidate, candidates: Sequence[Candidate], budget_s: float, *, seed: int = 0, allow_code: bool = False,
     tell: Callable[[str], None] = lambda line: None, clock: Callable[[], int] = time.perf_counter_ns,
 ) -> Tuned:
-    """Search for `budget_s` seconds, a third of it on engines and threads, half on settings, the rest on the last comparison."""
+    """Search among `candidates` (the default alone, where there are none) for `budget_s` seconds: a third of it on engines and threads, half on
+    settings, the rest on the last comparison, with the default if it opens, whether it was a candidate or not."""
     stable = _Stable(model, examples, seed, allow_code, clock)
     try:
         tried: list[Tried] = []
-        best = _heats(stable, [default, *(one for one in candidates if one != default)], budget_s / 3, tried, tell)
+        best = _heats(stable, list(candidates) or [default], budget_s / 3, tried, tell)
         best = _knobs(stable, best, budget_s / 2, tried, tell)
+        default = default if stable.opens(default) else best
         mine, theirs = stable.race(best, default, budget_s / 6)
         gain = ratio(theirs, mine, paired=True)
         best_ns, default_ns = (median(one for turn in turns for one in turn) for turns in (mine, theirs))

@@ -103,6 +103,19 @@ def test_the_budget_is_kept_to_the_last_turns(clock: Clock) -> None:
     assert clock.now < 4e9
 
 
+def test_what_was_not_asked_for_is_not_taken_however_fast(clock: Clock) -> None:
+    """Two threads are the default here; somebody who asks for engines on one thread gets one thread."""
+    best = tune("a model", ["one"], ONE, [TFLITE], 30, clock=clock)
+    assert best.best == TFLITE
+    assert best.default == ONE
+    assert best.gain.value == pytest.approx(1.25, rel=0.02)
+
+
+def test_a_default_that_does_not_open_is_not_compared_with(clock: Clock) -> None:
+    best = tune("a model", ["one"], Candidate("broken", "int8", 1), [TFLITE], 30, clock=clock)
+    assert (best.best, best.default, best.gain.value) == (TFLITE, TFLITE, 1.0)
+
+
 def test_without_anything_to_choose_the_default_is_its_own_equal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     only = tune("a model", ["one"], TFLITE, [], 10, clock=clock)
     assert (only.best, only.gain.value, only.tried) == (TFLITE, 1.0, [])

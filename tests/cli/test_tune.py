@@ -22,4 +22,5 @@ def test_a_model_is_tuned_and_the_file_opens(home: Path, tmp_path: Path, monkeyp
         assert pipe("good film").label == "positive"
     told = (tmp_path / "bag-tuned.toml").read_text()
     assert 'deploys = "bag"' in told
+    assert "threads = 1\n" in told
     assert "ratio_95 = [" in told
