@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgebench.train.data import Examples
     from edgebench.train.dynamic import Recipe as DynamicRecipe
     from edgebench.train.methods import Recipe as MethodRecipe
-    from edgebench.train.recipe import Progress, Recipe
+    from edgebench.train.recipe import Augment, Progress, Recipe
     from edgebench.train.translate import Recipe as TranslationRecipe
     from edgebench.train.vision import Recipe as VisionRecipe
 
@@ -94,7 +94,7 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
         examples = replace(examples, general=general.without_labels() if tokens is tagged else general)
         click.echo(f"general: {len(general):,} sentences of {texts.name}, {texts.source}")
     if plan.augment:
-        made = _augmented(plan, train_set.texts, tokenizer, offline)
+        made = _augmented(plan, train_set.texts, plan.augment, tokenizer, offline)
         examples = replace(examples, unlabelled=examples.unlabelled + made)
         click.echo(f"augmented: {len(made):,} sentences")
     if done := _claim(folder, plan, fingerprint(examples.train)):
@@ -108,7 +108,7 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     click.echo(f"{folder / 'student.pt'} and {folder / 'result.json'} are written")
 
 
-def _augmented(plan: Recipe, texts: Sequence[str], tokenizer: Path, offline: bool) -> Examples:
+def _augmented(plan: Recipe | MethodRecipe, texts: Sequence[str], how: Augment, tokenizer: Path, offline: bool) -> Examples:
     """New sentences of the training texts, as ids; their labels are -1, for the student reads its teachers' answers alone."""
     from random import Random
 
@@ -116,8 +116,6 @@ def _augmented(plan: Recipe, texts: Sequence[str], tokenizer: Path, offline: boo
     from edgebench.train import augment
     from edgebench.train.data import Examples, encoded
 
-    how = plan.augment
-    assert how is not None
     if plan.task != "text-classification":
         raise UsageError(f"{plan.name} augments a task of {plan.task}; words can be replaced where a whole text has one label")
     net = augment.read_masked_lm(fetch_weights(how.masked_lm, offline=offline)) if how.masked_lm else None
@@ -192,6 +190,10 @@ def _method(console: Console, path: Path, out: Path | None, data: Path | None, o
     if asked := getattr(plan, "unlabelled", None):
         texts = load(asked.dataset, "train", folder=data, offline=offline)
         more = sentences(texts, tokenizer, count=asked.count, max_tokens=asked.max_tokens, seed=plan.seed)
+    if how := getattr(plan, "augment", None):
+        rows, _ = hold_out(Examples(examples.ids, list(range(len(examples)))), plan.held_out, plan.seed)
+        chosen = [training.texts[row] for row in cast("list[int]", rows.labels)]  # what is held out for decisions is not shown in other words either
+        more = more + _augmented(plan, chosen, how, tokenizer, offline)
     if done := _claim(folder, plan, fingerprint(examples)):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
@@ -199,11 +201,11 @@ def _method(console: Console, path: Path, out: Path | None, data: Path | None, o
     for variant, one in methods.planned(plan):
         if (plan.name, variant.name, one.seed) in trained.known(folder / "records.jsonl"):
             continue
-        chosen, held_out = hold_out(examples, one.held_out, one.seed)
+        learnt, held_out = hold_out(examples, one.held_out, one.seed)
         here = folder if not plan.variants and not plan.seeds else folder / f"{variant.name.replace(' ', '-')}-{one.seed}"
         with _progress(console) as progress:
             setting = students.Setting(
-                chosen.select(range(min(one.examples or len(chosen), len(chosen)))), more, len(training.label_names), here, teacher, weights, progress,
+                learnt.select(range(min(one.examples or len(learnt), len(learnt)))), more, len(training.label_names), here, teacher, weights, progress,
             )
             try:
                 made = students.make(one, setting)

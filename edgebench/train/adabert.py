@@ -31,8 +31,8 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 
 class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`probes`, `search` and `retrain` are the three stages' schedules; the first two see `searched` random texts, or all. `cost` weighs size
-    and work, `gamma` the probes against the labels, `soft` the teacher's own answers in the last stage. With `random` a cell is drawn, not
-    searched for."""
+    and work, `gamma` the probes against the labels, `soft` the teacher's own answers in the last stage. In the share `weights_first` of the search
+    nothing is chosen; `dropout` is that of the last stage. With `random` a cell is drawn, not searched for."""
 
     probes: Schedule = Schedule(epochs=1, batch_size=64, learning_rate=5e-3)
     search: Schedule = Schedule(epochs=1, batch_size=64, learning_rate=2e-3, weight_decay=3e-4, clip_norm=5.0)
@@ -41,6 +41,8 @@ class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cost: float = 4.0
     gamma: float = 0.8
     soft: float = 0.0
+    weights_first: float = 0.0
+    dropout: float = 0.1
     width: int = WIDTH
     deepest: int = SPACE.deepest
     nodes: int = SPACE.nodes
@@ -81,7 +83,7 @@ def adabert(
     torch.manual_seed(seed)
     if how.random:
         found = search.at_random(how.space, seed)
-        small = build(found, width=how.width, **_sizes(teacher))
+        small = build(found, width=how.width, dropout=how.dropout, **_sizes(teacher))
         take_words(small, words)
     else:
         small, found = _searched(known, count, how, _sizes(teacher), words, loop("search"))
@@ -98,9 +100,10 @@ def _searched(known: Known, count: int, how: How, sizes: dict[str, int], words: 
     take_words(net, words)
     net.words.requires_grad_(False)
     steps = round(-(-len(half.examples) // how.search.batch_size) * how.search.epochs)
-    train(search.search_loss(net, half, choosing, steps=steps, gamma=how.gamma, beta=how.cost), net, half.examples, how.search, **loop)
+    loss = search.search_loss(net, half, choosing, steps=steps, gamma=how.gamma, beta=how.cost, weights_first=how.weights_first)
+    train(loss, net, half.examples, how.search, **loop)
     found = search.derive(net)
-    return search.inherit(net, found), found
+    return search.inherit(net, found, dropout=how.dropout), found
 
 
 def _sizes(teacher: Net) -> dict[str, int]:

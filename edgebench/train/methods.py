@@ -18,7 +18,7 @@ from edgebench import toml
 from edgebench.errors import CardError, did_you_mean
 from edgebench.train.adabert import How
 from edgebench.train.loop import Schedule
-from edgebench.train.recipe import Unlabelled
+from edgebench.train.recipe import Augment, Unlabelled
 
 TERMS = {  # what a student of each method can do without
     "distilbert": ("start", "soft", "cross_entropy", "cosine"),
@@ -74,7 +74,8 @@ class DistilBert(Student, frozen=True, tag="distilbert", kw_only=True):
 
 
 class TinyBert(Student, frozen=True, tag="tinybert", kw_only=True):
-    """A student cut out of the teacher: student layer m imitates the teacher's layer `layers[m]`, from 1."""
+    """A student cut out of the teacher: student layer m imitates the teacher's layer `layers[m]`, from 1; on `unlabelled` sentences and `augment`ed
+    ones too."""
 
     layers: tuple[int, ...]
     hidden: int
@@ -82,6 +83,7 @@ class TinyBert(Student, frozen=True, tag="tinybert", kw_only=True):
     intermediate: Schedule
     prediction: Schedule
     unlabelled: Unlabelled | None = None
+    augment: Augment | None = None
 
 
 class MobileBert(Student, frozen=True, tag="mobilebert", kw_only=True):
@@ -93,10 +95,11 @@ class MobileBert(Student, frozen=True, tag="mobilebert", kw_only=True):
 
 
 class AdaBert(Student, frozen=True, tag="adabert", kw_only=True):
-    """A net of cells, searched as `how` says."""
+    """A net of cells, searched as `how` says; what is found imitates the teacher on `unlabelled` sentences and `augment`ed ones too."""
 
     how: How
     unlabelled: Unlabelled | None = None
+    augment: Augment | None = None
 
 
 class Bottlenecks(Recipe, frozen=True, tag="bottlenecks", kw_only=True):

@@ -52,9 +52,9 @@ class Supernet(CellNet):
         self.depth = nn.Parameter(torch.zeros(space.deepest))
         self.step = nn.Buffer(torch.zeros((), dtype=torch.int64))  # kept in checkpoints, as is the temperature by it
 
-    def temperature(self, steps: int) -> float:
-        """From 1 to `COLDEST`, by equal ratios over `steps` steps."""
-        return max(COLDEST, COLDEST ** (int(self.step) / max(1, steps)))
+    def temperature(self, steps: int, after: int = 0) -> float:
+        """From 1 to `COLDEST`, by equal ratios over the steps from `after` to `steps`."""
+        return float(min(1.0, max(COLDEST, COLDEST ** ((int(self.step) - after) / max(1, steps - after)))))
 
     def draw(self, temperature: float) -> tuple[Tensor, Tensor]:
         """One sample of (edges, operations) and (depths,): ones and zeros, with the gradients of the soft samples."""
@@ -169,15 +169,22 @@ class _Prefixes(nn.Module):
         return self.net.prefixes(batch.ids, batch.mask, gates)
 
 
-def search_loss(net: Supernet, half: Known, choosing: Known, *, steps: int, gamma: float = 0.8, beta: float = 4.0) -> Loss:
+def search_loss(
+    net: Supernet, half: Known, choosing: Known, *, steps: int, gamma: float = 0.8, beta: float = 4.0, weights_first: float = 0.0,
+) -> Loss:
     """For the loop over `half`: weights learn on its batches with the choice as drawn, the choice on a batch of `choosing` with the weights
-    as they are, both in one backward pass (first order, as DARTS calls it). `steps` is how many there will be, for the temperature."""
-    run = _Prefixes(net)
+    as they are, both in one backward pass (first order, as DARTS calls it). `steps` is how many there will be, for the temperature.
+
+    In the share `weights_first` of the steps nothing is chosen yet: beside convolutions that have learnt nothing a pool looks good.
+    """
+    run, first = _Prefixes(net), round(weights_first * steps)
 
     def loss(batch: Batch) -> dict[str, Tensor]:
         net.step += 1
-        choice, depth = net.draw(net.temperature(steps))
+        choice, depth = net.draw(net.temperature(steps, first))
         learning = objectives(run(batch, choice.detach()), batch.labels, half.logits[batch.rows], half.errors, gamma)
+        if int(net.step) <= first:
+            return {"weights": (depth.detach() * learning).sum()}
         other = collate(choosing.examples, torch.randint(0, len(choosing.examples), (len(batch.rows),)).tolist())
         still = {f"net.{name}": one.detach() for name, one in net.named_parameters()}
         answers = torch.func.functional_call(run, still, (other, choice))

@@ -174,3 +174,46 @@ def test_a_student_finds_its_teacher_beside_it_and_each_variant_leaves_a_line(ti
     lines = [json.loads(line) for line in (runs / "student" / "records.jsonl").read_text().splitlines()]
     assert [(one["variant"], one["teacher"]["name"], one["seed"]) for one in lines] == [("whole", "teacher", 5), ("without cosine", "teacher", 5)]
     assert {path.name for path in runs.glob("student/*-5")} == {"whole-5", "without-cosine-5"}
+
+
+AUGMENTED = """
+schema = 1
+name = "cells"
+about = "a test"
+method = "adabert"
+dataset = "tiny"
+teacher = "teacher"
+seed = 5
+held_out = 16
+
+[how]
+width = 8
+deepest = 2
+operations = ["conv3", "identity", "zero"]
+
+[augment]
+vectors = "near"
+copies = 3
+candidates = 2
+chance = 0.9
+"""
+
+
+def test_a_student_is_shown_its_texts_in_other_words_but_none_that_were_held_out(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgebench.models import weights
+    from edgebench.train import augment
+
+    runs, shown = tiny.parent / "runs", []
+    (tiny.parent / "teacher.toml").write_text(TEACHER)
+    (tiny.parent / "cells.toml").write_text(AUGMENTED)
+    CliRunner().invoke(command, [str(tiny.parent / "teacher.toml"), "--out", str(runs / "teacher"), "--offline"], catch_exceptions=False)
+    fetch = weights.fetch_weights
+    monkeypatch.setattr(weights, "fetch_weights", lambda name, **how: tiny if name == "near" else fetch(name, **how))
+    monkeypatch.setattr(augment, "read_vectors", lambda folder: None)
+    monkeypatch.setattr(augment, "published", lambda net, tokenizer, vectors, *, count: lambda words: [["good", "fine"][:count] for _ in words])
+    made = augment.augmented
+    monkeypatch.setattr(augment, "augmented", lambda texts, *more, **how: made(shown.extend(texts) or texts, *more, **how))
+    CliRunner().invoke(command, [str(tiny.parent / "cells.toml"), "--out", str(runs / "cells"), "--offline"], catch_exceptions=False)
+    line = json.loads((runs / "cells" / "records.jsonl").read_text())
+    assert (len(shown), line["examples"]) == (64, 64)
+    assert 0 < line["unlabelled"] <= 3 * 64

@@ -89,6 +89,16 @@ def test_weights_learn_from_one_half_and_the_choice_from_the_other(known: Known)
     assert (net.depth.grad != 0).any()  # type: ignore[union-attr]
 
 
+def test_where_weights_learn_first_nothing_is_chosen_before_their_share_is_over(known: Known, tmp_path: Path) -> None:
+    net = supernet()
+    loss = search.search_loss(net, known, known, steps=10, weights_first=0.3)
+    told = [set(loss(collate(known.examples, range(16)))) for _ in range(5)]
+    assert told == [{"weights"}] * 3 + [{"weights", "choice", "cost"}] * 2
+    assert net.temperature(10, after=5) == 1.0
+    net.step.fill_(10)
+    assert net.temperature(10, after=5) == pytest.approx(0.2)
+
+
 def test_the_searched_cost_falls_as_its_weight_rises(known: Known, tmp_path: Path) -> None:
     found = [mean_cost(searched(known, tmp_path, beta)) for beta in (0.0, 2.0, 20.0)]
     assert found[0] > found[1] > found[2]
