@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -30,13 +31,14 @@ def command(
 ) -> None:
     """Ask MODEL about each INPUT: a text, or the path of a picture.
 
-    Without INPUT each line of standard input is a text, or all of it is one picture. MODEL is a card's name (see `edgebench
-    models list`) or the path of a card file.
+    Without INPUT, or with - alone, each line of standard input is a text, or all of it is one picture. MODEL is a card's
+    name (see `edgebench models list`) or the path of a card file.
     """
     from edgebench.pipeline import load
 
-    with load(model, backend=backend, precision=precision, threads=threads, allow_code=allow_code) as pipe:
-        examples = list(inputs) if inputs else pipe.task.read(_input())
+    with warnings.catch_warnings(), load(model, backend=backend, precision=precision, threads=threads, allow_code=allow_code) as pipe:
+        warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")  # Pillow's; our error says it, and what to do
+        examples = pipe.task.read(_input()) if inputs in ((), ("-",)) else list(inputs)
         draw = getattr(pipe.task, "draw", None)
         if save and (draw is None or len(examples) != 1):
             raise UsageError(f"--save writes what was found in one picture; {model} was asked about {len(examples)} {'pictures' if draw else 'texts'}")

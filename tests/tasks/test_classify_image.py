@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import edgebench
+from edgebench.cli.predict import command
 from edgebench.errors import CardError, InputError
 from edgebench.pipeline import Pipeline
 from edgebench.tasks.classify_image import ImageClass, ImageClassification
@@ -53,6 +56,21 @@ def test_a_bad_picture_among_good_ones_is_an_error_of_its_own(pipe: Pipeline) ->
     with pytest.raises(InputError, match="is no picture of a known kind"):
         pipe.batch([plain(1, 2, 3), b"nothing"])
     assert pipe(plain(255, 0, 0)).label == "red"
+
+
+@pytest.mark.parametrize("inputs", [[], ["-"]])
+def test_predict_reads_one_picture_from_standard_input(pipe: Pipeline, inputs: list[str], tmp_path: Path) -> None:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(plain(0, 255, 51)).save(file, "PNG")
+    assert CliRunner().invoke(command, [str(tmp_path / "tiny.toml"), *inputs], input=file.getvalue()).output == "green  0.550  standard input\n"
+
+
+def test_a_picture_beyond_the_limit_is_one_error_and_no_warning(pipe: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "large.pgm").write_bytes(b"P5 10000 10000 255\n")
+    result = CliRunner().invoke(command, [str(tmp_path / "tiny.toml"), str(tmp_path / "large.pgm")])
+    assert "large.pgm has 10000 x 10000 pixels, more than the 64 million that are decoded here" in str(result.exception)
 
 
 def task(labels: tuple[str, ...] = COLOURS, **preprocess: object) -> ImageClassification:

@@ -86,16 +86,29 @@ def test_16_bit_grey_is_scaled_and_not_cut_off() -> None:
     assert pixels(saved(deep)) == [[[0] * 3, [100] * 3, [255] * 3]]
 
 
+@pytest.mark.parametrize("mode", ["LA", "1", "P"])
+def test_grey_in_other_modes_is_the_same_grey(mode: str) -> None:
+    assert pixels(saved(pillow.fromarray(np.array([[0, 255]], np.uint8)).convert(mode))) == [[[0] * 3, [255] * 3]]
+
+
 def test_cmyk_becomes_rgb() -> None:
     ((cyan, black),) = pixels(saved(pillow.fromarray(np.array([[[255, 0, 0, 0], [0, 0, 0, 255]]], np.uint8), "CMYK"), "TIFF"))
     assert (cyan, black) == ([0, 255, 255], [0, 0, 0])
 
 
-@pytest.mark.parametrize(("orientation", "upright"), [(1, [[RED, GREEN]]), (3, [[GREEN, RED]]), (6, [[RED], [GREEN]]), (8, [[GREEN], [RED]])])
-def test_a_picture_that_its_camera_says_lies_on_its_side_is_turned(orientation: int, upright: Any) -> None:
+LAID = {  # how the corners of QUARTERS lie in a file of each orientation, from the top left on in reading order
+    1: (RED, GREEN, BLUE, WHITE), 2: (GREEN, RED, WHITE, BLUE), 3: (WHITE, BLUE, GREEN, RED), 4: (BLUE, WHITE, RED, GREEN),
+    5: (RED, BLUE, GREEN, WHITE), 6: (GREEN, WHITE, RED, BLUE), 7: (WHITE, GREEN, BLUE, RED), 8: (BLUE, RED, WHITE, GREEN),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", LAID)
+def test_a_picture_that_its_camera_says_lies_on_its_side_is_turned(orientation: int, form: str) -> None:
     exif = pillow.Exif()
     exif[0x0112] = orientation
-    assert pixels(saved(pillow.fromarray(np.array([[RED, GREEN]], np.uint8)), exif=exif)) == np.array(upright).tolist()
+    laid = pillow.fromarray(np.array(LAID[orientation], np.uint8).reshape(2, 2, 3))
+    assert pixels(saved(laid, form, exif=exif, **({"lossless": True} if form == "WEBP" else {}))) == QUARTERS.tolist()
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
