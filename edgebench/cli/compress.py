@@ -2,6 +2,7 @@
 
     edgebench compress tinybert-sst2 --data sst2 --method trim,prune --keep 0.5
     edgebench compress path/to/checkpoint --data reviews.tsv --method quantize
+    edgebench compress elastic-sst2 --method adaptive --device host --budget "latency 2 ms, accuracy -1 %"
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ Exit status:
   1  it cannot be made
   2  wrong usage
   3  a package that is needed is not installed
-  5  the model is written, and no file of it keeps the budget"""
+  5  no file of it keeps the budget; adaptive: nothing does or is written"""
 SHARE = click.FloatRange(0, 1, min_open=True)
 
 
 @click.command(epilog=EXIT)
 @click.argument("source")
-@click.option("--data", "-d", required=True, help="Labelled texts: a .tsv or .csv file with the columns text and label, or a data set's name.")
+@click.option("--data", "-d",
+              help="Labelled texts: a .tsv or .csv file with the columns text and label, or a data set's name. For adaptive: a folder to look in, if any.")
 @click.option("--dev", type=FILE, help="A file of texts that accuracy is reported on.  [default: a tenth of --data, at most 1,000 texts]")
-@click.option("--method", "-m", default="prune", show_default=True, help="In turn: adabert, distilbert, factorize, prune, quantize, tinybert, trim.")
+@click.option("--method", "-m", default="prune", show_default=True,
+              help="In turn: adabert, distilbert, factorize, prune, quantize, tinybert, trim. Alone: adaptive.")
 @click.option("--keep", type=SHARE, default=0.5, show_default=True, help="Share of heads and neurons, of the rank, or of layers that stays.")
 @click.option("--bits", type=click.Choice(["8", "4"]), default="8", show_default=True, help="Of the weights that quantize trains the net for.")
 @click.option("--cost", type=click.FloatRange(min=0), default=4.0, show_default=True, help="Weight of size and work when adabert searches.")
@@ -55,7 +58,7 @@ SHARE = click.FloatRange(0, 1, min_open=True)
 @click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
 @click.pass_context
 def command(
-    context: click.Context, /, source: str, data: str, dev: Path | None, into: Path, name: str | None, variants: str | None, threads: int | None,
+    context: click.Context, /, source: str, data: str | None, dev: Path | None, into: Path, name: str | None, variants: str | None, threads: int | None,
     offline: bool, budget: str | None, device: str, **options: Any,
 ) -> None:
     """Make a fine-tuned text classifier smaller, and write it as ONNX, TFLite and TorchScript.
@@ -63,7 +66,15 @@ def command(
     SOURCE is the folder of a Hugging Face BERT checkpoint, or a model of edgebench. Each file's answers are compared
     with the net's and its accuracy is measured, on texts that are put beside the files if they are yours. Checkpoints
     are kept in runs/NAME: started again, it goes on.
+
+    Method adaptive trains nothing: of a model of several speeds it takes the width, depth, precision and engine that
+    keep --budget on --device. Few are measured there, the others predicted from these, and the one that is taken is
+    measured again and written alone. The fastest is taken where accuracy has a limit, else the most accurate.
     """
+    if options["method"] == "adaptive":
+        context.exit(0 if _adaptive(source, budget, device, into, name, variants, offline, data, options["seed"]) else 5)
+    if data is None:
+        raise click.UsageError("--data is missing: a .tsv or .csv file with the columns text and label, or a data set's name; only adaptive needs none")
     if budget:
         from edgebench import catalog
         from edgebench.bench.wishes import wishes
@@ -111,6 +122,21 @@ def command(
         from edgebench.cli.candidates import choose
 
         context.exit(0 if choose(card, wishes(budget, accuracy=facts["before"]["accuracy_dev"]), device, folder) else 5)
+
+
+def _adaptive(
+    source: str, budget: str | None, device: str, into: Path, name: str | None, variants: str | None, offline: bool, data: str | None, seed: int
+) -> bool:
+    from edgebench.bench.wishes import wishes
+    from edgebench.cli import adaptive
+
+    if not budget:
+        raise click.UsageError("adaptive chooses by a budget; say one, e.g. --budget 'latency 10 ms, accuracy -1 %'")
+    if data is not None and not Path(data).is_dir():
+        raise click.UsageError("adaptive trains nothing and is judged on the model's own data set; --data may name the folder it lies in")
+    wishes(budget, accuracy=1.0)
+    wanted = tuple(one.strip() for one in variants.split(",")) if variants else ()
+    return adaptive.compress(adaptive.Asked(source, budget, device, into, name, wanted, Path(data) if data else None, offline, seed))
 
 
 def _source(source: str) -> Source:

@@ -23,9 +23,10 @@ from torch import Tensor
 from edgebench import whole
 from edgebench.errors import CardError, EngineError
 from edgebench.models.artifact import digest_of
-from edgebench.models.card import Card, File, Score, Tolerance, Variant
+from edgebench.models.card import Card, Score, Tolerance, Variant
 from edgebench.models.data import Labelled
 from edgebench.train import nets, students
+from edgebench.train.cards import listed, name_of, write_card
 from edgebench.train.data import Examples, collate, encoded, tagged, tokenised
 from edgebench.train.export import BACKENDS, Exported, Parity, export, parity
 from edgebench.train.recipe import METRICS, Recipe
@@ -169,18 +170,6 @@ def write_dataset(labelled: Labelled, folder: Path, task: str) -> str:
     return f"{folder.name}/{path.name}"
 
 
-def write_card(card: Card, path: Path) -> None:
-    """The card as TOML, without what is at its default."""
-    whole.write(path, tomli_w.dumps(_said(msgspec.to_builtins(card))))
-
-
-def _said(data: Any) -> Any:
-    """What is not at its default, all the way down."""
-    if isinstance(data, dict):
-        return {key: _said(value) for key, value in data.items() if value not in (None, {}) and (value or key not in ("points", "shared"))}
-    return [_said(one) for one in data] if isinstance(data, list | tuple) else data
-
-
 def _check(one: Exported, close: Parity) -> None:
     allowed = TOLERANCE[one.precision]
     if close.difference > allowed.difference or close.agreement < allowed.agreement:
@@ -205,7 +194,7 @@ def _made(run: Run, tokenizer: Path) -> Made:
 
 def _card(made: Made, written: Sequence[Exported], folder: Path, labelled: Labelled) -> Card:
     variants = tuple(
-        Variant(format=one.format, precision=one.precision, file=_name(one.path), sha256=one.sha256, size_bytes=one.size_bytes) for one in written
+        Variant(format=one.format, precision=one.precision, file=name_of(one.path), sha256=one.sha256, size_bytes=one.size_bytes) for one in written
     )
     tokenizer = folder / "tokenizer.json"
     reference = next((one.name for one in variants if one.precision == "fp32"), variants[0].name)
@@ -224,16 +213,6 @@ def _tolerance(task: str, precision: str) -> Tolerance:
     """A tagger's answers are equal where every tag of a sentence is, so of fewer sentences: its fp32 files agree on all, int8 ones on 95 %."""
     allowed = TOLERANCE[precision]
     return msgspec.structs.replace(allowed, agreement=0.9) if task == "token-classification" and precision != "fp32" else allowed
-
-
-def listed(path: Path) -> File:
-    """A file as a card beside its folder lists it."""
-    return File(_name(path), digest_of(path), path.stat().st_size)
-
-
-def _name(path: Path) -> str:
-    """As a card beside the file's folder names it."""
-    return f"{path.parent.name}/{path.name}"
 
 
 def _score(card: Path, variant: Variant, labelled: Labelled) -> Score:

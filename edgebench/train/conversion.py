@@ -28,7 +28,7 @@ from edgebench.models.weights import fetch_weights
 from edgebench.pipeline import load
 from edgebench.tasks import image
 from edgebench.tasks.base import Metric, Task
-from edgebench.train.bundle import write_card
+from edgebench.train.cards import write_card
 from edgebench.train.export import BACKENDS, SUFFIXES, Exported
 from edgebench.train.export_picture import INPUT, PictureNet, export_picture
 

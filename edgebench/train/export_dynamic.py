@@ -28,7 +28,8 @@ from edgebench.errors import CardError, UsageError
 from edgebench.models.card import Card, Point, Score, Variant
 from edgebench.models.data import Labelled
 from edgebench.train import elastic, export_onnx, export_torchscript, nets
-from edgebench.train.bundle import TOLERANCE, listed, write_card, write_tokenizer
+from edgebench.train.bundle import TOLERANCE, write_tokenizer
+from edgebench.train.cards import listed, write_card
 from edgebench.train.checkpoint import Source
 from edgebench.train.data import Examples, hold_out
 from edgebench.train.dynamic import Recipe, start

@@ -22,7 +22,7 @@ from edgebench.errors import EngineError, UsageError
 from edgebench.models.card import Card, Score, Tolerance, Variant
 from edgebench.models.data import Labelled
 from edgebench.train import export_onnx, export_torchscript, marian, pieces
-from edgebench.train.bundle import listed, write_card
+from edgebench.train.cards import listed, write_card
 from edgebench.train.export import BACKENDS, SUFFIXES, whole
 from edgebench.train.marian import Encoder, Marian, Step
 from edgebench.train.translate import Recipe

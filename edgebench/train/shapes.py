@@ -11,7 +11,8 @@ from edgebench.models import card as cards
 from edgebench.models.artifact import beside, digest_of
 from edgebench.models.card import Card, File, Tolerance, Variant
 from edgebench.train import nets
-from edgebench.train.bundle import write_card, write_tokenizer
+from edgebench.train.bundle import write_tokenizer
+from edgebench.train.cards import write_card
 from edgebench.train.export import export
 
 VARIANTS = ("onnx/fp32", "onnx/int8")
