@@ -18,6 +18,7 @@ BUILT_IN: dict[str, dict[str, str]] = {
     "backends": {
         "fake": "edgebench.backends.fake:BACKEND",
         "onnxruntime": "edgebench.backends.onnxruntime:BACKEND",
+        "openvino": "edgebench.backends.openvino:BACKEND",
         "tflite": "edgebench.backends.tflite:BACKEND",
         "torchscript": "edgebench.backends.torchscript:BACKEND",
     },

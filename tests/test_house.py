@@ -34,7 +34,7 @@ RUNG = {part: rung for rung, parts in enumerate(LADDER) for part in parts}
 NAMED_AS_TYPES = {  # (module, what it names in annotations only); nothing of it is loaded
     ("edgebench", "edgebench.pipeline"), ("edgebench", "edgebench.record"),  # so that a type checker sees what is imported lazily
 } | {(module, "edgebench.backends.base") for module in MODULES if module.startswith("edgebench.tasks.")}  # Session, what a task is given
-ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "torch"}
+ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime", "torch", "openvino"}
 HEAVY = ENGINES | {"transformers", "safetensors", "onnx", "onnxscript", "litert_torch", "ai_edge_quantizer", "flatbuffers", "tomli_w", "psutil"}
 HEAVY |= {"PIL", "pycocotools", "matplotlib", "pandas", "pyarrow"}
 SMALL_DEVICE = {"numpy", "tokenizers", "msgspec", "psutil"}

@@ -70,7 +70,7 @@ def test_a_broken_package_is_named_when_its_backend_is_asked_for() -> None:
 
 @pytest.mark.usefixtures("broken")
 def test_a_broken_package_is_listed_and_leaves_the_others_alone() -> None:
-    assert plugins.names("backends") == ["fake", "onnxruntime", "tflite", "torchscript", "broken"]
+    assert plugins.names("backends") == ["fake", "onnxruntime", "openvino", "tflite", "torchscript", "broken"]
     assert plugins.get("backends", "onnxruntime").name == "onnxruntime"
 
 

@@ -105,6 +105,14 @@ def test_the_figures_are_what_was_recorded() -> None:
     assert figures.table(ROOT / "docs/measured/figures.jsonl") in (ROOT / "docs/figures.md").read_text()
 
 
+def test_the_tables_of_engines_are_what_was_recorded() -> None:
+    from tests.benchmarks import engines
+
+    page = (ROOT / "docs/engines.md").read_text()
+    assert engines.table() in page
+    assert engines.tried() in page
+
+
 def test_the_tree_names_what_is_there() -> None:
     (tree,) = [block for block in blocks("") if block.startswith("edgebench/\n")]
     for line in tree.splitlines():

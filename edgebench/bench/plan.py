@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import msgspec
 
 from edgebench import catalog, plugins
-from edgebench.backends.base import Backend
 from edgebench.bench import scenarios
 from edgebench.errors import UnsupportedError, UsageError, did_you_mean
 from edgebench.models import card as cards
@@ -21,7 +20,7 @@ from edgebench.models import data
 from edgebench.models.artifact import is_bundled
 from edgebench.models.card import Card
 from edgebench.models.data import Labelled
-from edgebench.pipeline import DEFAULT_BACKENDS
+from edgebench.pipeline import engines
 from edgebench.record import Record, Spec
 
 SPLIT = "dev"
@@ -106,14 +105,14 @@ def plan(ask: Ask, *, folder: Path | None = None, offline: bool = True, there: M
     found = {name: cards.read(path) for name, path in paths.items()}
     _check_precisions(ask.precisions, list(found.values()))
     _check_lengths(ask.lengths, found)
-    engines = _asked(ask.backends, there) if there else {name: plugins.get("backends", name) for name in ask.backends}
+    asked = _asked(ask.backends, there) if there else {name: plugins.get("backends", name) for name in ask.backends}
     cells: list[Spec] = []
     rows: list[Record] = []
     models: dict[str, Model] = {}
     for name, card in found.items():
         labelled = data.load(cards.dataset_of(card, paths[name]), SPLIT, folder=folder, offline=offline, limit=ask.effort.examples, seed=ask.seed)
         models[name] = Model(card, _reference(ask, name, card), labelled, is_bundled(paths[name]))
-        for backend, engine in (engines or dict(_engines(card))).items():
+        for backend, engine in (asked or dict(engines(card))).items():
             for one in _cells(ask, name, card, backend, engine):
                 if isinstance(one, Spec):
                     cells.append(one)
@@ -190,24 +189,10 @@ def _in_scenario(ask: Ask, name: str, spec: Spec) -> Spec:
 def _reference(ask: Ask, name: str, card: Card) -> Spec | None:
     """The card's reference variant in the first engine that opens its format."""
     format, _, precision = card.reference.partition("/")
-    for backend, engine in _engines(card):
+    for backend, engine in engines(card):
         if not isinstance(engine, UnsupportedError) and format in engine.formats:
             return _spec(ask, name, format, precision, backend)
     return None
-
-
-def _engines(card: Card) -> Iterator[tuple[str, Backend | UnsupportedError]]:
-    """The engines to try when none is named: edgebench's own, then any other that the card has a file for."""
-    formats = {one.format for one in card.variants}
-    others = [name for name in plugins.names("backends") if name not in DEFAULT_BACKENDS]
-    for name in (*DEFAULT_BACKENDS, *others):
-        try:
-            engine: Backend = plugins.get("backends", name)
-        except UnsupportedError as error:
-            yield name, error
-            continue
-        if name in DEFAULT_BACKENDS or formats & set(engine.formats):
-            yield name, engine
 
 
 def _bundled() -> list[str]:

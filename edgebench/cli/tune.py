@@ -71,10 +71,10 @@ def _candidates(card: Any, backends: tuple[str, ...], precisions: tuple[str, ...
     """Every engine that opens a variant of these precisions, with each number of threads."""
     from edgebench import plugins
     from edgebench.bench.tune import Candidate
-    from edgebench.pipeline import DEFAULT_BACKENDS
+    from edgebench.pipeline import engines
 
     found = []
-    for name in backends or DEFAULT_BACKENDS:
+    for name in backends or dict(engines(card)):
         engine = plugins.get("backends", name)
         there = [one.precision for one in card.variants if one.format in engine.formats]
         counts = threads[:1] if getattr(engine, "process_wide", False) else threads

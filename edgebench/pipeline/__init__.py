@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from threading import Thread
 from typing import Any
 
@@ -22,7 +22,7 @@ from edgebench.pipeline import deployment
 from edgebench.pipeline.pipe import Pipeline, Staged
 from edgebench.tasks.base import Task
 
-__all__ = ["DEFAULT_BACKENDS", "Pipeline", "Staged", "choose", "load"]
+__all__ = ["DEFAULT_BACKENDS", "Pipeline", "Staged", "choose", "engines", "load"]
 
 DEFAULT_BACKENDS = ("onnxruntime", "tflite", "torchscript")
 
@@ -182,6 +182,34 @@ def choose(
             continue
         return engine, variant
     raise UsageError(f"no variant of {card.name!r} fits: {'; '.join(reasons)}; it has {', '.join(v.name for v in card.variants)}")
+
+
+def engines(card: Card) -> Iterator[tuple[str, Backend | UnsupportedError]]:
+    """The engines to try when none is named: those of `DEFAULT_BACKENDS`, then any other that is installed and that the card has a file for.
+
+    One of another package that fails to load comes with its error.
+    """
+    formats = {one.format for one in card.variants}
+    others = [name for name in plugins.names("backends") if name not in DEFAULT_BACKENDS]
+    for name in (*DEFAULT_BACKENDS, *others):
+        try:
+            engine: Backend = plugins.get("backends", name)
+        except UnsupportedError as error:
+            yield name, error
+            continue
+        if name in DEFAULT_BACKENDS or (formats & set(engine.formats) and _installed(name, engine)):
+            yield name, engine
+
+
+def _installed(name: str, engine: Backend) -> bool:
+    """Whether an engine's library is there; another package's is, or is a row that says why not."""
+    if name not in plugins.BUILT_IN["backends"]:
+        return True
+    try:
+        engine.version()
+    except MissingError:
+        return False
+    return True
 
 
 class _Aside(Thread):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from edgebench import catalog
+from edgebench import catalog, plugins
 from edgebench.bench.plan import FULL, QUICK, USUAL, Ask, Effort, Plan, plan
 from edgebench.errors import UsageError
 from edgebench.record import Spec
@@ -16,8 +17,9 @@ from edgebench.record import Spec
 
 @pytest.fixture(autouse=True)
 def alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Labelled data is what is bundled."""
+    """Labelled data is what is bundled, and no engine is installed that `edgebench[all]` does not bring."""
     monkeypatch.delenv("EDGEBENCH_DATA", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
 
 
 @pytest.fixture
@@ -51,6 +53,15 @@ def test_of_every_file_in_every_engine_a_cell(four: str) -> None:
     found = plan(Ask(models=(four,)))
     assert cells(found) == ["onnxruntime fp32 1 thread", "onnxruntime int8 1 thread", "tflite int8 1 thread", "torchscript fp16 1 thread"]
     assert found.rows == []
+
+
+def test_an_engine_of_an_extra_joins_where_it_is_installed(four: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = plugins.get("backends", "openvino")
+    monkeypatch.setattr(type(engine), "version", lambda self: "1.0")
+    found = plan(Ask(models=(four,)))
+    assert cells(found)[-2:] == ["openvino fp32 1 thread", "openvino int8 1 thread"]
+    assert found.models[four].reference is not None
+    assert found.models[four].reference.backend == "onnxruntime"
 
 
 def test_precisions_threads_and_lengths_multiply_in_the_order_asked(four: str) -> None:

@@ -1,0 +1,105 @@
+"""Two engines on one file, in turns in one process -> lines of docs/measured/engines.jsonl, and from these the table of docs/engines.md.
+
+    EDGEBENCH_DATA=~/datasets python -m tests.benchmarks.engines tinybert-sst2 fp32 onnxruntime openvino    # adds a line
+    python -m tests.benchmarks.engines                                                                     # the table
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import edgebench
+from edgebench import catalog
+from edgebench.bench import host
+from edgebench.bench.ratio import Ratio, ratio, verdict_of
+from edgebench.models import card as cards
+from edgebench.models import data
+from edgebench.units import duration_text
+
+RECORDS = Path(__file__).parents[2] / "docs/measured/engines.jsonl"
+TURNS, CALLS = 24, 5
+EXAMPLES = {"text-classification": 872, "image-classification": 200, "object-detection": 64, "segmentation": 50}
+HEAD = "| model | file | engines | time of the second / the first | 95 % interval | turns | medians of a call | equal answers | n |\n"
+RULE = "|---|---|---|--:|--:|--:|--:|--:|--:|\n"
+
+TRIED = "| first, and second | time of the second / the first | 95 % interval | turns | medians of a run | equal answers |\n|---|--:|--:|--:|--:|--:|\n"
+
+
+def measure(model: str, precision: str, first: str, second: str) -> dict[str, Any]:
+    """Whole calls of both engines on the same examples, A B and B A in turn, and how many of the examples they answer alike."""
+    path = catalog.find("models", model)
+    card = cards.read(path)
+    examples = data.load(cards.dataset_of(card, path), "dev", offline=True, limit=EXAMPLES[card.task], seed=0).texts
+    with edgebench.load(model, backend=first, precision=precision) as a, edgebench.load(model, backend=second, precision=precision) as b:
+        equal = sum(_alike(a(one), b(one)) for one in examples) / len(examples)
+        inputs = cycle(examples)
+        times: dict[str, list[list[int]]] = {first: [], second: []}
+        for turn in range(TURNS):
+            drawn = list(islice(inputs, CALLS))
+            for name, pipe in ((first, a), (second, b)) if turn % 2 else ((second, b), (first, a)):
+                times[name].append([_timed(pipe, one) for one in drawn])
+        found = ratio(times[first], times[second], paired=True)
+        facts = host.facts()
+        return {
+            "model": model, "precision": precision, "engines": [first, second], "versions": [a.facts.version, b.facts.version],
+            "details": dict(b.facts.details), "ratio": [found.value, found.low, found.high], "turns": TURNS, "calls": CALLS,
+            "median_ns": [median(ns for turn in times[name] for ns in turn) for name in (first, second)], "equal": equal, "n": len(examples),
+            "date": f"{datetime.now(UTC):%Y-%m-%d}", "host": {key: facts[key] for key in ("cpu", "cpu_flags", "usable_cores", "os", "python")},
+        }  # fmt: skip
+
+
+def _timed(pipe: Any, example: Any) -> int:
+    started = time.perf_counter_ns()
+    pipe(example)
+    return time.perf_counter_ns() - started
+
+
+def _alike(a: Any, b: Any) -> float:
+    """1 where both say the same label or the same things; of masks the share of equal pixels."""
+    if hasattr(a, "mask"):
+        return float((a.mask == b.mask).mean())
+    if hasattr(a, "boxes"):
+        return float([one.label for one in a.believed] == [one.label for one in b.believed])
+    return float(a.label == b.label)
+
+
+def table(path: Path = RECORDS) -> str:
+    """The lines of a file as Markdown, in the order they were measured."""
+    return HEAD + RULE + "".join(_row(json.loads(line)) for line in path.read_text().splitlines() if "tried" not in line)
+
+
+def tried(path: Path = RECORDS) -> str:
+    """What was tried to make quantised texts faster, of sessions alone and in turns as above."""
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    return TRIED + "".join(
+        f"| {one['tried']} | {one['ratio'][0]:.2f} | {one['ratio'][1]:.2f} to {one['ratio'][2]:.2f} | {one['turns']} "
+        f"| {', '.join(map(duration_text, one['median_ns']))} | {one['equal']:.1%} of {one['n']} |\n"
+        for one in found if "tried" in one
+    )  # fmt: skip
+
+
+def _row(one: dict[str, Any]) -> str:
+    value, low, high = one["ratio"]
+    said = verdict_of(Ratio(value, low, high, one["turns"], ""))
+    first, second = (duration_text(ns) for ns in one["median_ns"])
+    engines = f"{one['engines'][0]}, {one['engines'][1]}"
+    return (
+        f"| {one['model']} | {one['precision']} | {engines} | {value:.2f}, {said} | {low:.2f} to {high:.2f} | {one['turns']} | {first}, {second} "
+        f"| {one['equal']:.1%} | {one['n']} |\n"
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        line = measure(*sys.argv[1:])
+        with RECORDS.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+    else:
+        print(table(), tried(), sep="\n", end="")
