@@ -1,6 +1,6 @@
 """A fine-tuned teacher and labelled texts -> a searched net of cells (AdaBERT, arXiv 2001.04246), small enough for two processor cores.
 
-Probes on the teacher; the search on two halves of the texts, the words frozen at the best projection of the teacher's table; the found cell drawn
+Probes on the teacher; the search on two halves of the texts, from the best projection of the teacher's table of words; the found cell drawn
 (`cell.svg`, `architecture.json`); and the found net trained further on all of them. The published search has 8 cells of 3 nodes, ten
 operations and 80 epochs; here 4 cells of 2 nodes and six operations by default, as an hour allows.
 """
@@ -98,7 +98,6 @@ def _searched(known: Known, count: int, how: How, sizes: dict[str, int], words: 
     half, choosing = known.select(range(count // 2)), known.select(range(count // 2, count))
     net = Supernet(how.space, width=how.width, **sizes)
     take_words(net, words)
-    net.words.requires_grad_(False)
     steps = round(-(-len(half.examples) // how.search.batch_size) * how.search.epochs)
     loss = search.search_loss(net, half, choosing, steps=steps, gamma=how.gamma, beta=how.cost, weights_first=how.weights_first)
     train(loss, net, half.examples, how.search, **loop)

@@ -143,10 +143,17 @@ def matched(depth: int, layers: int) -> list[int]:
 
 
 def distillation(prefixes: Sequence[Tensor], logits: Tensor, errors: Tensor) -> Tensor:
-    """Each prefix (B, C) of a net against its probe, in the mean over examples; probes that know more (a smaller error) weigh more."""
+    """Each prefix (B, C) of a net against its probe, in the mean over examples; probes that know more (a smaller error) weigh more.
+
+    A divergence, not the cross entropy that is published: its gradient is the same, but what a probe does not know itself, much in low
+    layers, would count against every net that is deep enough to have a cell at that height, and the search would end with one cell.
+    """
     probes = matched(len(prefixes), logits.shape[1] - 1)
     weights = torch.softmax(-errors[probes], dim=0)
-    terms = [-(torch.softmax(logits[:, at], -1) * torch.log_softmax(mine, -1)).sum(-1).mean() for at, mine in zip(probes, prefixes, strict=True)]
+    terms = []
+    for at, mine in zip(probes, prefixes, strict=True):
+        theirs = torch.log_softmax(logits[:, at], -1)
+        terms.append((theirs.exp() * (theirs - torch.log_softmax(mine, -1))).sum(-1).mean())
     return (weights * torch.stack(terms)).sum()
 
 

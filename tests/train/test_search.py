@@ -143,11 +143,18 @@ def test_each_cell_imitates_the_probe_at_its_height(depth: int, layers: int, pro
 
 
 def test_probes_that_know_more_weigh_more() -> None:
-    prefixes = [torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, -3.0]])]
+    prefixes = [torch.tensor([[1.0, -1.0]]), torch.tensor([[3.0, -3.0]])]
     logits = torch.tensor([[[0.0, 0.0], [0.0, 0.0], [50.0, -50.0]]])
     first, last = (search.distillation(prefixes, logits, torch.tensor(errors)).item() for errors in ([9.0, 0.0, 99.0], [9.0, 99.0, 0.0]))
-    assert first == pytest.approx(0.6931, abs=1e-3)  # the first cell against a probe that knows nothing: ln 2
+    assert first == pytest.approx(0.4338, abs=1e-3)  # the first cell, which says 0.88 to 0.12, against a probe that knows nothing: ln cosh 1
     assert last == pytest.approx(0.0025, abs=1e-3)
+
+
+def test_what_a_probe_does_not_know_itself_counts_against_no_net() -> None:
+    """A cell that says just what its probe says has nothing to learn, however little that is."""
+    logits = torch.tensor([[[0.3, 0.1], [0.2, -0.1], [2.0, -1.0]]])
+    found = search.distillation([logits[:, 1], logits[:, 2]], logits, torch.tensor([0.6, 0.5, 0.2]))
+    assert found.item() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_probes_of_a_teacher_say_what_its_layers_know(weights: Path, examples: Examples, tmp_path: Path) -> None:
