@@ -43,7 +43,7 @@ def render(records: Sequence[Record]) -> str:
     """The whole page. Records of several machines or labelled sets stand apart, and nothing ranks one against another."""
     look.check()
     parts = apart(records)
-    name = ", ".join(dict.fromkeys(model(one) for one in records)) or "nothing was measured"
+    name = ", ".join(dict.fromkeys(model(one).partition("@")[0] for one in records)) or "nothing was measured"
     pictures = (f"p{number}" for number in count(1))
     body = "".join(_part(part, pictures, heading=_heading(part) if len(parts) > 1 else "") for part in parts)
     return (

@@ -18,7 +18,7 @@ from edgebench.errors import CardError, UsageError, did_you_mean
 SCHEMA = 1
 FOLDER = Path(__file__).with_name("studies")
 
-Kind = Literal["models", "ablation", "engines", "sensitivity", "cures", "claims"]
+Kind = Literal["models", "ablation", "engines", "sensitivity", "speeds", "cures", "claims"]
 Measure = Literal["smaller", "fewer parameters", "faster", "accuracy kept", "points lost"]
 
 

@@ -109,6 +109,11 @@ class Evidence:
         ]
         return sorted(found, key=lambda one: ENGINES.index(one.spec.backend) if one.spec.backend in ENGINES else len(ENGINES))
 
+    def at_points(self, name: str, *, length: int | None = None) -> list[Record]:
+        """Records of a model at its operating points, measured on the study's machine."""
+        card = self.card_name(name)
+        return [one for one in self._mine if model(one).partition("@")[0] == card != model(one) and one.spec.length == length]
+
     def refusal(self, name: str, backend: str, precision: str) -> str:
         """Why an engine has no number of this model, in its record's own words; nothing where it has no record."""
         card = self.card_name(name)

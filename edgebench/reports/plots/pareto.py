@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from edgebench.bench import stats
 from edgebench.record import Record
-from edgebench.reports import pairs
+from edgebench.reports import curve, pairs
 from edgebench.reports.plots.base import INK, MUTED, PAPER, Plot, colours, columns, figure, labels, logarithmic, scaled, shapes, spread
 from edgebench.reports.plots.names import Cell, Point, fit, key_height, name
 from edgebench.reports.recommend import Recommendation, question, recommend
@@ -31,7 +32,7 @@ def plots(records: Sequence[Record]) -> list[Plot]:
     """One for each question of which two cells or more have a time and an accuracy."""
     found = recommend(records, [])
     return [
-        Plot("pareto", question(one.records[0]) if len(found) > 1 else "", ABOUT, partial(_draw, one, colours(records)))
+        Plot("pareto", question(one.records[0]) if len(found) > 1 else "", f"{ABOUT} {curve.told(one.records)}".rstrip(), partial(_draw, one, colours(records)))
         for one in found if len(_points(one.records)) > 1
     ]
 
@@ -62,6 +63,7 @@ def _draw(found: Recommendation, colour: dict[str, str], width: float) -> Figure
         axes.scatter(x, y, s=areas[id(one)], marker=shape[one.spec.precision], facecolor=face, zorder=3, gid="cell", **edge)
         if one.verdict == "invalid":
             axes.scatter(x, y, s=60, marker="x", color=INK, linewidth=1.2, zorder=4, gid="invalid")
+    _curves(axes, records, colour, size)
     low, high = min(one.value for one in times.values()), max(one.value for one in times.values())
     axes.set_xscale("log")
     axes.set_xlim(low / size / 1.25, high / size * 1.35)
@@ -78,6 +80,19 @@ def _draw(found: Recommendation, colour: dict[str, str], width: float) -> Figure
     ]  # fmt: skip
     name(made, axes, cells, width)
     return made
+
+
+def _curves(axes: Axes, records: Sequence[Record], colour: dict[str, str], size: float) -> None:
+    """The best accuracy within a time, of each model of several speeds, and a ring around each point that makes it so."""
+    several = [one for one in curve.curves(records) if len(one.records) > 1]
+    for one, style in zip(several, cycle(("-", "--", ":", "-."))):
+        times = [(pairs.time_ns(each) or 0.0) / size for each in one.front]
+        rights = [100 * each.accuracy.value for each in one.front if each.accuracy]
+        shade = colour[one.front[0].spec.backend]
+        end = (pairs.time_ns(one.records[-1]) or 0.0) / size
+        look: dict[str, Any] = {"drawstyle": "steps-post", "color": shade, "linestyle": style, "linewidth": 1.2, "alpha": 0.8}
+        axes.plot([*times, end], [*rights, rights[-1]], zorder=2.5, gid="curve", **look)
+        axes.scatter(times, rights, s=AREA[1] * 1.25, marker="o", facecolor="none", edgecolor=shade, linewidth=0.9, zorder=3.5, gid="front")
 
 
 def _what(record: Record) -> str:

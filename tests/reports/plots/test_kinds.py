@@ -78,6 +78,16 @@ def test_each_question_has_a_front_of_its_own(two: list[Record]) -> None:
 def test_one_cell_alone_is_no_choice(two: list[Record]) -> None:
     assert pareto.plots(two[:1]) == []
 
+def test_a_model_of_several_speeds_has_a_line_through_the_points_that_none_of_its_own_beats_and_a_ring_around_each() -> None:
+    found = [full("onnxruntime", "int8", ms, spec={"model": f"elastic@{name}"}, accuracy=accuracy(right))
+             for name, ms, right in (("1x1", 8, 0.9), ("0.5x1", 4, 0.8), ("1x0.5", 5, 0.7))]  # fmt: skip
+    (plot,) = pareto.plots([*found, full("tflite", "int8", 6)])
+    (axes,) = axes_of([plot])
+    (line,) = [one for one in axes.lines if one.get_gid() == "curve"]
+    assert list(line.get_ydata()) == pytest.approx([80, 90, 90])
+    assert len(next(one for one in axes.collections if one.get_gid() == "front").get_offsets()) == 2
+    assert "The area under it" in plot.about
+
 
 @pytest.mark.parametrize(("count", "width"), [(7, WIDE), (8, WIDE), (4, NARROW), (5, NARROW), (24, WIDE), (24, NARROW)])
 def test_every_cell_has_its_name_in_the_picture_and_no_two_names_overlap(count: int, width: float) -> None:
