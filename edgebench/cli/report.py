@@ -72,10 +72,22 @@ def format_of(path: Path) -> str:
 def check(form: str, output: Path | None, files: Sequence[Path] = ()) -> None:
     """Raise now what `write` would raise when all is measured: a package or a format that is not there, a file that must not be lost."""
     from edgebench import plugins
-    from edgebench.errors import UsageError
 
     plugins.get("reports", form)([])
-    if not output or output == STDOUT:
+    if output:
+        check_place(output, files)
+
+
+def is_file(output: Path | None) -> bool:
+    """Whether a report goes into a file of its own."""
+    return output is not None and output != STDOUT
+
+
+def check_place(output: Path, files: Sequence[Path] = ()) -> None:
+    """Raise now what `write_text` would raise: a file that must not be lost, or a place that cannot be written to."""
+    from edgebench.errors import UsageError
+
+    if not is_file(output):
         return
     if any(one.resolve() == output.resolve() for one in files) or _holds_records(output):
         raise UsageError(f"{output} holds records, which a report must not replace; name another file with -o")
@@ -91,7 +103,11 @@ def write(records: Sequence[Record], form: str, output: Path | None) -> None:
     if not output or output == STDOUT:
         click.echo(render(records, **(terminal() if form == "table" else {})), nl=False)
         return
-    text = render(records)
+    write_text(render(records), output)
+
+
+def write_text(text: str, output: Path) -> None:
+    """A report's text into its file, in one step."""
     with _writing(output):
         whole.write(output, text)
     click.echo(f"report: {output}", err=True)

@@ -32,11 +32,12 @@ Exit status:
 @click.option("-b", "--backend", "backends", type=Names(), default=(), help="Engines to count for. Default: all that are installed.")
 @click.option("-p", "--precision", "precisions", type=Names(), default=(), help="Precisions to count. Default: all the model has.")
 @click.option("-l", "--length", type=click.IntRange(min=1), help="Tokens in an input. Default: real inputs, the mean over them.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write here; - is standard output.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Look for labelled data in this folder first.")
 @click.option("--allow-code", is_flag=True, help="Open TorchScript files, which are programs, of cards that are not bundled.")
 def command(
-    model: str | None, threads: tuple[int, ...], backends: tuple[str, ...], precisions: tuple[str, ...], length: int | None, data: Path | None,
-    allow_code: bool,
+    model: str | None, threads: tuple[int, ...], backends: tuple[str, ...], precisions: tuple[str, ...], length: int | None,
+    output: Path | None, data: Path | None, allow_code: bool,
 ) -> None:
     """Measure this machine's compute and memory roofs; place MODEL under them.
 
@@ -45,23 +46,35 @@ def command(
     from edgebench import catalog, plugins
     from edgebench.backends.base import usable_cpus
     from edgebench.bench.plan import Ask, plan
+    from edgebench.cli import report as reports
     from edgebench.devices import profile as profiles
 
+    if output:
+        reports.check_place(output)
     threads = threads or tuple(dict.fromkeys((1, usable_cpus())))
     lengths = (length,) if length else ()
     sweep = plan(Ask((model,), backends, precisions, lengths=lengths, allow_code=allow_code), folder=data) if model else None
     profile = profiles.read(catalog.find("devices", "host"))
     executor = plugins.get("devices", profile.reach)(profile)
+    said: list[str] = []
+
+    def tell(text: str) -> None:
+        said.append(text)
+        if not reports.is_file(output):
+            click.echo(text)
+
     try:
         roofs = [_roof(executor, count) for count in threads]
-        click.echo(_roofs(roofs))
+        tell(_roofs(roofs))
         for spec in sweep.cells if sweep else ():
             work, notes = _work(executor, spec, list(sweep.models[spec.model].labelled.texts) if sweep else [])
-            click.echo(_placed(spec, work, roofs, notes))
+            tell(_placed(spec, work, roofs, notes))
         for row in sweep.rows if sweep else ():
-            click.echo(plain(f"\n{row.spec.backend}: {row.reasons[0]}"))
+            tell(plain(f"\n{row.spec.backend}: {row.reasons[0]}"))
     finally:
         executor.close()
+    if output and reports.is_file(output):
+        reports.write_text("\n".join(said) + "\n", output)
 
 
 def _roof(executor: Executor, threads: int) -> Roof:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgebench.bench.job import Answer, Job
 from edgebench.cli import status
 from edgebench.devices.local import LocalExecutor
 from edgebench.errors import WorkerError
-from edgebench.record import Roof, Work
+from edgebench.record import Record, Roof, Spec, Work, append
 
 TEXT = """\
 threads         fp32         int8       memory  from here on arithmetic is the bound
@@ -79,3 +81,25 @@ def test_without_a_roof_the_command_fails_in_one_sentence(answers: dict[str, Ans
     answers["roof"] = Answer()
     assert status(["roofline", "--threads", "1"]) == 1
     assert capsys.readouterr().err == "error: the process measured no roof with 1 threads; measure again\n"
+
+
+def test_the_text_goes_into_a_file_where_one_is_named(answers: dict[str, Answer], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answers |= {"fp32": Answer(work=asks("fp32")), "int8": Answer(work=asks("int8"), notes=["work: NonZero is left out"])}
+    place = tmp_path / "new" / "roof.txt"
+    assert status(["roofline", "tinybert-sst2", "--threads", "1,2", "--backend", "onnxruntime", "-o", str(place)]) == 0
+    told = capsys.readouterr()
+    assert (place.read_text(), told.out, told.err) == (TEXT, "", f"report: {place}\n")
+
+
+def test_a_dash_is_standard_output(answers: dict[str, Answer], capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["roofline", "--threads", "1,2", "-o", "-"]) == 0
+    assert capsys.readouterr().out == TEXT[: TEXT.index("\ntinybert")]
+
+
+def test_records_are_not_replaced_by_a_text(answers: dict[str, Answer], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "records.jsonl"
+    append(place, Record(spec=Spec(model="a", format="onnx", precision="fp32", backend="onnxruntime"), outcome="ok", verdict="valid"))
+    before = place.read_bytes()
+    assert status(["roofline", "--threads", "1", "-o", str(place)]) == 2
+    assert "holds records, which a report must not replace" in capsys.readouterr().err
+    assert place.read_bytes() == before
