@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edgebench.backends.base import Arrays
 
 ENDING = "ExecutionProvider"
+CPU = "CPUExecutionProvider"
+MOST_NAMED = 20  # nodes in a record
 REMOTE = ("AzureExecutionProvider",)  # calls a web service: nothing on this device
 
 KNOBS: dict[str, tuple[Any, ...]] = {  # "spinning": whether idle threads wait busily; "prepacking": whether weights are copied into the kernels' own order
@@ -74,15 +76,21 @@ class OnnxRuntime:
         _set(library, settings, options.settings)
         if options.accelerator != "cpu":
             settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-            settings.add_session_config_entry("session.disable_cpu_ep_fallback", str(int(options.require == "full")))
+            settings.add_session_config_entry("session.disable_cpu_ep_fallback", str(int(options.require == "full" and not _tells(library))))
         if profile:
             settings.enable_profiling, settings.profile_file_prefix = True, profile
+        behind = [] if options.require == "full" else [CPU]  # which the engine adds by itself, and refuses to be given where nothing may fall back to it
         with engine_errors(self.name, f"opening {path}"):
-            session = library.InferenceSession(str(path), settings, providers=[*wanted, *({"CPUExecutionProvider"} - set(wanted))])
+            session = library.InferenceSession(str(path), settings, providers=list(dict.fromkeys([*wanted, *behind])))
         used = session.get_providers()
         if used[0] != wanted[0]:
             got = ", ".join(map(_short, used))
             raise UnsupportedError(f"accelerator {options.accelerator!r} did not start; {path.name} got {got}; install its driver or use 'cpu'")
+        if options.accelerator != "cpu" and options.require == "full" and (stayed := _stayed(session)):
+            named = f"{', '.join(stayed[:5])}{', ...' if len(stayed) > 5 else ''}"
+            there = sum((_placed(session) or {}).values())
+            took = f"{options.accelerator} takes {there - len(stayed)} of the {there} nodes of {path.name}"
+            raise UnsupportedError(f"{took}; {named} would stay on cpu; allow it with require 'any'")
         return session
 
 
@@ -129,6 +137,19 @@ def _placed(session: Any) -> dict[str, int] | None:
     for part in session.get_provider_graph_assignment_info():
         counts[_short(part.ep_name)] += len(part.get_nodes())
     return dict(counts)
+
+
+def _tells(library: ModuleType) -> bool:
+    """Whether this version says which node an accelerator was given; one that does not can only refuse, and name none."""
+    return hasattr(library.InferenceSession, "get_provider_graph_assignment_info")
+
+
+def _stayed(session: Any) -> list[str]:
+    """The nodes that no accelerator took, as "operator name"; none where this version does not tell."""
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return []
+    parts = [part for part in session.get_provider_graph_assignment_info() if part.ep_name == CPU]
+    return [f"{node.op_type} {node.name}".strip() for part in parts for node in part.get_nodes()]
 
 
 def _nodes(events: list[dict[str, Any]], runs: int) -> list[Node]:
@@ -183,7 +204,8 @@ def _facts(session: Any, asked: Options) -> Facts:
         accelerator=_short(used[0]),
         details={
             "providers": list(used), "inter_op_threads": int(settings.inter_op_num_threads), "graph_optimisation": settings.graph_optimization_level.name,
-            **({"settings": dict(asked.settings)} if asked.settings else {}), **({"nodes": _placed(session)} if asked.accelerator != "cpu" else {}),
+            **({"settings": dict(asked.settings)} if asked.settings else {}), 
+            **({"nodes": _placed(session), "stayed": _stayed(session)[:MOST_NAMED]} if asked.accelerator != "cpu" else {}),
         },
     )
 

@@ -1,4 +1,4 @@
-"""Two engines on one file, in turns in one process -> lines of docs/measured/engines.jsonl, and from these the table of docs/engines.md.
+"""Two engines on one file, in turns in one process -> lines of docs/measured/engines.jsonl, and from these the tables of docs/engines.md.
 
     EDGEBENCH_DATA=~/datasets python -m tests.benchmarks.engines tinybert-sst2 fp32 onnxruntime openvino    # adds a line
     python -m tests.benchmarks.engines                                                                     # the table
@@ -24,11 +24,13 @@ from edgebench.models import data
 from edgebench.units import duration_text
 
 RECORDS = Path(__file__).parents[2] / "docs/measured/engines.jsonl"
+ACCELERATORS = RECORDS.with_name("accelerators.jsonl")
 TURNS, CALLS = 24, 5
 EXAMPLES = {"text-classification": 872, "image-classification": 200, "object-detection": 64, "segmentation": 50}
 HEAD = "| model | file | engines | time of the second / the first | 95 % interval | turns | medians of a call | equal answers | n |\n"
 RULE = "|---|---|---|--:|--:|--:|--:|--:|--:|\n"
 
+ASKED = "| engine | asked | file | used | nodes | share of time | said |\n|---|---|---|---|--:|--:|---|\n"
 TRIED = "| first, and second | time of the second / the first | 95 % interval | turns | medians of a run | equal answers |\n|---|--:|--:|--:|--:|--:|\n"
 
 
@@ -85,6 +87,14 @@ def tried(path: Path = RECORDS) -> str:
     )  # fmt: skip
 
 
+def accelerators(path: Path = ACCELERATORS) -> str:
+    """What was asked for, and what a session was then given."""
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    return ASKED + "".join(
+        f"| {one['engine']} | {one['asked']} | {one['file']} | {one['used']} | {one['nodes']} | {one['time']} | {one['said']} |\n" for one in found
+    )
+
+
 def _row(one: dict[str, Any]) -> str:
     value, low, high = one["ratio"]
     said = verdict_of(Ratio(value, low, high, one["turns"], ""))
@@ -102,4 +112,4 @@ if __name__ == "__main__":
         with RECORDS.open("a") as file:
             file.write(json.dumps(line) + "\n")
     else:
-        print(table(), tried(), sep="\n", end="")
+        print(table(), tried(), accelerators(), sep="\n", end="")
