@@ -111,6 +111,7 @@ def test_the_tables_of_engines_are_what_was_recorded() -> None:
     page = (ROOT / "docs/engines.md").read_text()
     assert engines.table() in page
     assert engines.tried() in page
+    assert engines.converted() in page
     assert engines.accelerators() in page
 
 

@@ -31,6 +31,7 @@ HEAD = "| model | file | engines | time of the second / the first | 95 % interva
 RULE = "|---|---|---|--:|--:|--:|--:|--:|--:|\n"
 
 ASKED = "| engine | asked | file | used | nodes | share of time | said |\n|---|---|---|---|--:|--:|---|\n"
+CONVERTED = "| model | engine | time / onnxruntime's | 95 % interval | turns | equal labels | largest difference | n |\n|---|---|--:|--:|--:|--:|--:|--:|\n"
 TRIED = "| first, and second | time of the second / the first | 95 % interval | turns | medians of a run | equal answers |\n|---|--:|--:|--:|--:|--:|\n"
 
 
@@ -74,7 +75,7 @@ def _alike(a: Any, b: Any) -> float:
 
 def table(path: Path = RECORDS) -> str:
     """The lines of a file as Markdown, in the order they were measured."""
-    return HEAD + RULE + "".join(_row(json.loads(line)) for line in path.read_text().splitlines() if "tried" not in line)
+    return HEAD + RULE + "".join(_row(json.loads(line)) for line in path.read_text().splitlines() if '"engines": ' in line)
 
 
 def tried(path: Path = RECORDS) -> str:
@@ -85,6 +86,16 @@ def tried(path: Path = RECORDS) -> str:
         f"| {', '.join(map(duration_text, one['median_ns']))} | {one['equal']:.1%} of {one['n']} |\n"
         for one in found if "tried" in one
     )  # fmt: skip
+
+
+def converted(path: Path = RECORDS) -> str:
+    """ONNX Runtime beside an engine that read the same graph converted, on the same prepared pictures, of sessions alone."""
+    found = [one for one in map(json.loads, path.read_text().splitlines()) if "converted" in one]
+    return CONVERTED + "".join(
+        f"| {one['model']} | {one['converted']} | {one['ratio'][0]:.2f}, {verdict_of(Ratio(*one['ratio'], one['turns'], ''))} "
+        f"| {one['ratio'][1]:.2f} to {one['ratio'][2]:.2f} | {one['turns']} | {one['equal']:.1%} | {one['difference']:.1e} | {one['n']} |\n"
+        for one in found
+    )
 
 
 def accelerators(path: Path = ACCELERATORS) -> str:
@@ -112,4 +123,4 @@ if __name__ == "__main__":
         with RECORDS.open("a") as file:
             file.write(json.dumps(line) + "\n")
     else:
-        print(table(), tried(), accelerators(), sep="\n", end="")
+        print(table(), tried(), converted(), accelerators(), sep="\n", end="")
