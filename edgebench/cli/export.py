@@ -2,6 +2,7 @@
 
     edgebench export runs/tinybert-sst2 --into models
     edgebench export opus-mt-en-fr --into models            # a published translator, as it is
+    edgebench export opus-mt-en-fr --words 28000            # with the pieces that matter most
 """
 
 from __future__ import annotations
@@ -27,17 +28,19 @@ SAMPLES = 256  # training texts on which an int8-static file's ranges are measur
 @click.option("--into", type=click.Path(file_okay=False, path_type=Path), default=Path("models"), show_default=True, help="Folder for the card and its files.")
 @click.option("--variants", help="Which files to write, as onnx/int8,tflite/int4. Default: fp32 and int8 of all there are.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder with local data sets.  [default: $EDGEBENCH_DATA]")
+@click.option("--words", type=click.IntRange(min=1), help="Pieces that a published translator keeps.  [default: all]")
+@click.option("--net", type=click.Choice(["student", "teacher"]), default="student", show_default=True, help="Which net of a distillation.")
 @click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
-def command(run: str, into: Path, variants: str | None, data: Path | None, offline: bool) -> None:
+def command(run: str, into: Path, variants: str | None, data: Path | None, words: int | None, net: str, offline: bool) -> None:
     """Write the student that `edgebench train` left in the folder RUN as ONNX, TFLite and TorchScript, fp32 and int8.
 
     A translator is written as ONNX and TorchScript, and its teacher with the words that were kept beside it; RUN may also
-    be the name of a published one: opus-mt-en-fr. Each file's answers are compared with the net's, its accuracy is
-    measured, and a card is written beside the files.
+    be the name of a published one: opus-mt-en-fr. Of a run of pictures the best student is written. Each file's answers
+    are compared with the net's, its accuracy is measured, and a card is written beside the files.
     """
     logging.disable(logging.WARNING)  # torchao, which a converter brings, warns of parts of itself that are not for this machine
     try:
-        from edgebench.train import checkpoint, export_dynamic
+        from edgebench.train import bundle_picture, checkpoint, export_dynamic
         from edgebench.train.bundle import bundle, read_run, write
         from edgebench.train.data import hold_out, tokenised
         from edgebench.train.export import VARIANTS
@@ -47,6 +50,7 @@ def command(run: str, into: Path, variants: str | None, data: Path | None, offli
         logging.disable(logging.NOTSET)
     from edgebench import catalog
     from edgebench.models import card as cards
+    from edgebench.models import sheets
     from edgebench.models.data import load
     from edgebench.models.weights import fetch_weights
 
@@ -55,9 +59,16 @@ def command(run: str, into: Path, variants: str | None, data: Path | None, offli
         from edgebench.train import export_translator
 
         for made in translators:
+            if words is not None:
+                made = export_translator.trimmed(made, load(made.dataset, "train", folder=data, offline=offline), words)
             labelled = load(made.dataset, "dev", folder=data, offline=offline)
             card = export_translator.write(made, into, labelled, variants=asked or export_translator.VARIANTS, tell=click.echo)
             click.echo(f"{card} is written; try: edgebench predict {card} 'Two dogs are playing.'")
+        return
+    if best := bundle_picture.finished(Path(run)):
+        drawn, test = (sheets.load(best.recipe.sheets, split, offline=offline) for split in ("train", "test"))
+        card = bundle_picture.write(best, into, drawn, test, variants=asked or bundle_picture.VARIANTS, tell=click.echo)
+        click.echo(f"{card} is written; try: edgebench predict {card} picture.png")
         return
     if taught := _taught(Path(run)):
         labelled = load(taught.dataset, "dev", folder=data, offline=offline)
@@ -75,7 +86,7 @@ def command(run: str, into: Path, variants: str | None, data: Path | None, offli
         card = export_dynamic.write(finished_run, into, dev, held_out, variants=asked or (), tell=click.echo)
         click.echo(f"{card} is written; try: edgebench bench {card} --points all")
         return
-    finished = read_run(Path(run))
+    finished = read_run(Path(run), net)
     labelled = load(finished.recipe.dataset, "dev", folder=data, offline=offline)
     tokenizer = fetch_weights(finished.recipe.teacher.weights, offline=offline) / "tokenizer.json"
     wanted = asked or VARIANTS

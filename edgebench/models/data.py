@@ -20,7 +20,7 @@ import msgspec
 
 from edgebench import catalog, toml
 from edgebench.errors import CardError, FetchError, IntegrityError, UsageError
-from edgebench.models import pictures
+from edgebench.models import pictures, sheets
 from edgebench.models.artifact import beside, digest_of, verify
 from edgebench.models.card import File
 from edgebench.models.fetch import Wanted, fetch
@@ -61,7 +61,8 @@ class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A dataset card: sets of texts or of pictures with the same task and labels, in the order to try."""
+    """A dataset card: sets of texts or of pictures with the same task and labels, in the order to try, or the name of a sheet card,
+    whose split "test" is the data set's "dev"."""
 
     schema: int
     name: str
@@ -70,6 +71,7 @@ class Dataset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels: tuple[str, ...]
     sets: tuple[Set, ...] = ()
     pictures: tuple[PictureSet, ...] = ()
+    sheets: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ def load(name: str, split: str, *, folder: Path | None = None, offline: bool = F
         raise UsageError(f"a limit of {limit} examples leaves none; give 1 or more, or none for all")
     path = catalog.find("models/datasets", name)
     card = read(path)
+    if card.sheets:
+        return _unpacked(card, split, offline, limit, seed)
     known = sorted({one for choice in card.sets for one in choice.splits} | {one.split for one in card.pictures})
     if split not in known:
         raise UsageError(f"dataset {card.name!r} has no split {split!r}; it has {', '.join(known)}")
@@ -201,6 +205,19 @@ def _pictures(card: Dataset, split: str, path: Path, folder: Path | None, limit:
         note = "; ".join(filter(None, notes))
         return Labelled(paths, answers, card.labels, choice.name, split, found.source, choice.sha256, choice.licence, note)
     raise FetchError(f"{split} of dataset {card.name!r} could not be had: {'; '.join(passed_over)}; {HELP}")
+
+
+def _unpacked(card: Dataset, split: str, offline: bool, limit: int | None, seed: int) -> Labelled:
+    """`load` of a card whose pictures lie on sheets."""
+    try:
+        files, labels, of = sheets.unpacked(card.sheets, "test" if split == "dev" else split, offline=offline)
+    except FetchError as error:
+        raise FetchError(f"{split} of dataset {card.name!r} could not be had: {error}; download it once with --fetch") from error
+    rows = range(len(files)) if limit is None else sorted(Random(seed).sample(range(len(files)), min(limit, len(files))))
+    note = "" if len(rows) == len(files) else f"{len(rows)} of {len(files)} examples, drawn with seed {seed}"
+    texts, answers = tuple(str(files[row]) for row in rows), tuple(of.labels[labels[row]] for row in rows)
+    digest = files[0].parent.name.rpartition("-")[2]
+    return Labelled(texts, answers, card.labels, card.name, split, of.source, digest, of.licence, note)
 
 
 def _data_folder() -> Path | None:

@@ -6,9 +6,12 @@ tiny photographs are passed on. Nothing of it is shipped; what is not there yet 
 
 from __future__ import annotations
 
+import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -55,6 +58,11 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def digest(self) -> str:
+        """One sha256 of them all."""
+        return hashlib.sha256(" ".join(self.sha256).encode()).hexdigest()
+
 
 def read(path: Path) -> Sheets:
     """Parse and check a sheet card."""
@@ -79,6 +87,24 @@ def load(name: str, split: str, *, offline: bool = False) -> Pictures:
     if len(pixels) != len(labels) or not 0 <= labels.min() <= labels.max() < len(card.labels):
         raise CardError(f"{path} holds {len(labels)} labels for {len(pixels)} pictures; expected one of 0 to {len(card.labels) - 1} for each: correct the card")
     return Pictures(pixels, labels, card.labels, tuple(one.sha256 for one in (*chosen.sheets, chosen.labels)))
+
+
+def unpacked(name: str, split: str, *, offline: bool = False) -> tuple[list[Path], list[int], Sheets]:
+    """A PNG file in the cache of each picture of the split, made the first time, the numbers of their labels, and the card."""
+    found, card = load(name, split, offline=offline), read(catalog.find("models/sheets", name))
+    folder = catalog.cache_folder() / "datasets" / card.name / f"{split}-{found.digest[:16]}"
+    files = [folder / f"{at:05}.png" for at in range(len(found))]
+    if not folder.exists():
+        from PIL import Image
+
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent) as made:
+            for file, pixels in zip(files, found.pixels, strict=True):
+                Image.fromarray(pixels).save(Path(made) / file.name, compress_level=1)
+            with suppress(OSError):  # another process was first: its pictures are the same
+                Path(made).rename(folder)
+                Path(made).mkdir()  # for the folder's own end
+    return files, found.labels.tolist(), card
 
 
 def _rows(path: Path, card: Sheets) -> NDArray[np.uint8]:

@@ -42,11 +42,12 @@ LENGTHS = (32, 64, 128, 256)  # of a TFLite file's signatures, below the most to
 
 @dataclass(frozen=True)
 class Run:
-    """What a recipe left in its folder."""
+    """What a recipe left in its folder; `which` of its nets `net` is, "student" or "teacher"."""
 
     recipe: Recipe
     result: dict[str, Any]
     net: nets.Net
+    which: str = "student"
 
 
 @dataclass(frozen=True)
@@ -65,22 +66,30 @@ class Made:
     max_tokens: int = 128
 
 
-def read_run(folder: Path) -> Run:
-    """The student of a finished run; CardError if the run is not finished, or the folder holds something else."""
+def read_run(folder: Path, which: str = "student") -> Run:
+    """The student of a finished run, or its teacher; CardError if the run is not finished, or the folder holds something else."""
     try:
         result = json.loads((folder / "result.json").read_text())
         recipe = msgspec.convert(result["recipe"], Recipe)
-        weights = torch.load(folder / "student.pt", weights_only=True)
+        weights = torch.load(folder / f"{which}.pt", weights_only=True)
         shape = recipe.student
+        layers, hidden, ffn = (len(shape.layers), shape.hidden, shape.ffn) if which == "student" else _shape(weights)
         net = nets.build(
-            layers=len(shape.layers), hidden=shape.hidden, heads=int(result["heads"]), ffn=shape.ffn,
-            labels=weights["classifier.weight"].shape[0], vocab=weights["bert.embeddings.word_embeddings.weight"].shape[0], task=recipe.task,
+            layers=layers, hidden=hidden, heads=int(result["heads"]), ffn=ffn, labels=weights["classifier.weight"].shape[0],
+            vocab=weights["bert.embeddings.word_embeddings.weight"].shape[0], task=recipe.task,
         )
         net.load_state_dict(weights)
     except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, UnpicklingError, msgspec.ValidationError) as error:
         said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise CardError(f"{folder} is no finished run ({said}); expected student.pt and result.json, as `edgebench train` leaves them") from error
-    return Run(recipe, result, net.eval())
+        raise CardError(f"{folder} is no finished run ({said}); expected {which}.pt and result.json, as `edgebench train` leaves them") from error
+    return Run(recipe, result, net.eval(), which)
+
+
+def _shape(weights: dict[str, Tensor]) -> tuple[int, int, int]:
+    """Layers, channels and neurons of a net."""
+    names = [name for name in weights if name.endswith("intermediate.dense.weight")]
+    ffn, hidden = weights[names[0]].shape
+    return len(names), hidden, ffn
 
 
 def read_student(folder: Path) -> Made:
@@ -186,8 +195,11 @@ def _made(run: Run, tokenizer: Path) -> Made:
         f"teacher_{metric}": round(result["teacher"][f"{metric}_dev"], 4), f"student_{metric}": round(result["student"][f"{metric}_dev"], 4),
         "trained_on": f"{recipe.dataset}, sha256 {result['train_sha256'][:16]}",
     }
+    name, about = recipe.name, recipe.about
+    if run.which == "teacher":
+        name, about = f"{name}-teacher", f"{recipe.teacher.weights} fine-tuned for {recipe.dataset}, the teacher of {name}"
     return Made(
-        name=recipe.name, about=recipe.about, net=run.net, tokenizer=tokenizer, dataset=recipe.dataset, made_by=made_by,
+        name=name, about=about, net=run.net, tokenizer=tokenizer, dataset=recipe.dataset, made_by=made_by,
         source=f"trained by edgebench, recipe {recipe.name}", task=recipe.task, max_tokens=recipe.max_tokens,
     )
 

@@ -53,11 +53,16 @@ def write(module: nn.Module, path: Path, precision: str, lengths: Sequence[int],
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph's tensors: an example of each input, and the sizes that are open, e.g. {"input_ids": {0: "batch", 1: "length"}}."""
+    """A graph's tensors: an example of each input, and the sizes that are open, e.g. {"input_ids": {0: "batch", 1: "length"}}.
+
+    Products whose node's name holds one of `unsigned` have weights of all 8 bits in int8, those of `exact` stay in float: see `_quantize`.
+    """
 
     inputs: dict[str, Tensor]
     outputs: tuple[str, ...]
     open: dict[str, dict[int, str]]
+    unsigned: tuple[str, ...] = ()
+    exact: tuple[str, ...] = ()
 
 
 _BOTH = {0: "batch", 1: "length"}
@@ -77,7 +82,7 @@ def write_graph(module: nn.Module, path: Path, precision: str, graph: Graph, sam
         elif precision == "int8-static":
             _quantize_static(full, path, samples)
         else:
-            _quantize(full, path)
+            _quantize(full, path, graph.unsigned, graph.exact)
     full.unlink()
 
 
@@ -90,11 +95,33 @@ def _trace(module: nn.Module, path: Path, graph: Graph) -> None:
         )
 
 
-def _quantize(source: Path, path: Path) -> None:
-    """Matrix products with a constant, and the table of words; everything else stays float."""
+def _quantize(source: Path, path: Path, unsigned: Sequence[str] = (), exact: Sequence[str] = ()) -> None:
+    """Matrix products with a constant, and the table of words; everything else stays float.
+
+    Products of `unsigned` get unsigned weights of 8 bits, which saturate nowhere and are slower with VNNI alone; those of `exact` none.
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(source, path, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True, op_types_to_quantize=["MatMul", "Gather"])
+    first = path.with_suffix(".signed.onnx") if unsigned else path
+    others = _products(source, (*unsigned, *exact))
+    quantize_dynamic(
+        source, first, weight_type=QuantType.QInt8, per_channel=True, reduce_range=True, op_types_to_quantize=["MatMul", "Gather"], nodes_to_exclude=others,
+    )
+    if unsigned:
+        nodes = _products(first, unsigned)
+        quantize_dynamic(first, path, weight_type=QuantType.QUInt8, per_channel=True, op_types_to_quantize=["MatMul"], nodes_to_quantize=nodes)
+        first.unlink()
+
+
+def _products(path: Path, parts: Sequence[str]) -> list[str]:
+    """Names of products with one of `parts` in them, and what the quantiser calls one with a bias when it has taken that off."""
+    import onnx
+
+    names = [node.name for node in onnx.load(path, load_external_data=False).graph.node if node.op_type in ("MatMul", "Gemm")]
+    found = {part: [name for name in names if part in name] for part in parts}
+    if missing := [part for part, some in found.items() if not some]:
+        raise ValueError(f"{path.name} has no product named {missing[0]!r}; it has {', '.join(names)}")
+    return [alias for some in found.values() for name in some for alias in (name, f"{name}_MatMul")]
 
 
 def _quantize_static(source: Path, path: Path, samples: Samples) -> None:

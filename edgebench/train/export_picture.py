@@ -133,7 +133,7 @@ def levels(weight: NDArray[np.float32]) -> tuple[NDArray[np.uint8], float, float
 
 
 def _quantize_onnx(full: Path, path: Path, calibration: Sequence[NDArray[np.float32]]) -> None:
-    """Weights int8, one scale for each output channel; activations uint8, one scale for each tensor."""
+    """Weights int8 of 7 bits, as x86 without VNNI needs them, one scale for each output channel; activations uint8, one scale for each tensor."""
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):
@@ -146,7 +146,7 @@ def _quantize_onnx(full: Path, path: Path, calibration: Sequence[NDArray[np.floa
 
     with quiet():
         quantization.quantize_static(
-            full, path, Reader(), quant_format=quantization.QuantFormat.QDQ, per_channel=True,
+            full, path, Reader(), quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=True,
             activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
         )
 

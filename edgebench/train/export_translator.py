@@ -2,6 +2,8 @@
 
     write(net, names, folder_of_weights, made, into, labelled, variants=["onnx/fp32", "onnx/int8"])
 
+In ONNX's int8 what loses most is spared: the output has unsigned weights of 8 bits where all else has 7, and the encoder's second
+feed-forward maps stay in float, since activations that come into them have outliers.
 TFLite has no variant yet: its graphs have fixed sizes, and what the decoder remembers grows with each token.
 """
 
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from torch import Tensor
 from edgebench.errors import EngineError, UsageError
 from edgebench.models.card import Card, Score, Tolerance, Variant
 from edgebench.models.data import Labelled
-from edgebench.train import export_onnx, export_torchscript, marian, pieces
+from edgebench.train import export_onnx, export_torchscript, marian, pieces, translate
 from edgebench.train.cards import listed, write_card
 from edgebench.train.export import BACKENDS, SUFFIXES, whole
 from edgebench.train.marian import Encoder, Marian, Step
@@ -73,6 +75,14 @@ def made_of(folder: Path, weights: Path, recipe: Recipe, result: dict[str, Any],
 def published(name: str, weights: Path, dataset: str = "multi30k") -> Made:
     """A published net as it is; `dataset` is what it is measured on."""
     return Made(name, f"{name}, as published", marian.load(weights), pieces.names_of(weights / "vocab.json"), weights, dataset, {"teacher": name})
+
+
+def trimmed(made: Made, training: Labelled, words: int) -> Made:
+    """A published net with `words` pieces, those of `training` first."""
+    if not 0 < words < len(made.names):
+        raise UsageError(f"{words} pieces are none or all of the {len(made.names):,} that {made.name} has; give fewer, e.g. --words 28000")
+    net, names = translate.trimmed(made.net, made.weights, training, 1, words)
+    return replace(made, name=f"{made.name}-trimmed", about=f"{made.name} with {len(names):,} of its {len(made.names):,} pieces", net=net, names=names)
 
 
 def write(
@@ -169,8 +179,9 @@ OPEN = {
 def _graph(sample: dict[str, Tensor]) -> export_onnx.Graph:
     outputs = ("logits", "present") if "past" in sample else ("cross",)
     axes = {name: OPEN[name] for name in (*sample, *outputs)}
-    return export_onnx.Graph(sample, outputs, axes if "past" in sample else {**axes, "input_ids": {0: "batch", 1: "length"}})
-
+    if "past" in sample:
+        return export_onnx.Graph(sample, outputs, axes, unsigned=("output",))
+    return export_onnx.Graph(sample, outputs, {**axes, "input_ids": {0: "batch", 1: "length"}}, exact=("fc2",))
 
 
 

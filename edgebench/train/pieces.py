@@ -29,8 +29,7 @@ def names_of(vocab: Path) -> list[str]:
 
 def reader(model: Path, names: Sequence[str]) -> Tokenizer:
     """A tokenizer that cuts texts as the SentencePiece unigram `model` does, and gives the numbers of `names`."""
-    spm = _read(model)
-    scores = {piece.piece: piece.score for piece in spm.pieces if piece.type in (NORMAL, USER_DEFINED)}
+    spm, scores = _read(model), likelihoods(model)
     lowest = min(scores.values())
     pieces = [(name, scores[name]) if name in scores else (f"\0{name}", lowest) for name in names]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=names.index(UNKNOWN), byte_fallback=False))
@@ -52,6 +51,11 @@ def writer(names: Sequence[str]) -> Tokenizer:
     tokenizer.add_special_tokens([AddedToken(name, normalized=False) for name in (END, UNKNOWN, PAD)])
     tokenizer.decoder = decoders.Sequence([decoders.Replace(BLANK, " "), decoders.Fuse(), decoders.Strip(" ", left=1, right=0)])
     return tokenizer
+
+
+def likelihoods(model: Path) -> dict[str, float]:
+    """The log-probability of each piece in the texts that the unigram `model` was trained on."""
+    return {piece.piece: piece.score for piece in _read(model).pieces if piece.type in (NORMAL, USER_DEFINED)}
 
 
 def cut(model: Path, texts: Sequence[str]) -> list[list[str]]:

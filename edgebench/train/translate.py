@@ -105,16 +105,23 @@ def run(
     return result
 
 
-def trimmed(net: Marian, weights: Path, training: Labelled, least: int) -> tuple[Marian, list[str]]:
-    """The net with the pieces that `training` uses at least `least` times and every single Latin character; their names."""
+def trimmed(net: Marian, weights: Path, training: Labelled, least: int, words: int = 0) -> tuple[Marian, list[str]]:
+    """The net with the pieces that `training` uses at least `least` times and every single Latin character; their names.
+
+    If those are fewer than `words`, the pieces that are likeliest in all that SentencePiece was trained on fill them up.
+    """
     names = pieces.names_of(weights / "vocab.json")
     counts: Counter[str] = Counter()
+    likely: dict[str, float] = {}
     for model, texts in (("source.spm", training.texts), ("target.spm", training.references)):
         counts.update(Counter(piece for cut in pieces.cut(weights / model, list(texts)) for piece in cut))
+        for name, score in pieces.likelihoods(weights / model).items():
+            likely[name] = max(score, likely.get(name, score))
     always = {pieces.END, pieces.UNKNOWN, pieces.PAD, pieces.BLANK}
-    kept = [name for name in names if name in always or counts[name] >= least or _is_letter(name)]
-    numbers = {name: number for number, name in enumerate(names)}
-    return marian.keep_words(net, [numbers[name] for name in kept]), kept
+    kept = {name for name in names if name in always or counts[name] >= least or _is_letter(name)}
+    others = sorted((name for name in names if name not in kept and name in likely), key=lambda name: -likely[name])
+    kept.update(others[: max(0, words - len(kept))])
+    return marian.keep_words(net, [number for number, name in enumerate(names) if name in kept]), [name for name in names if name in kept]
 
 
 def start(teacher: Marian, recipe: Recipe) -> Marian:

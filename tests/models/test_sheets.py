@@ -12,7 +12,7 @@ pillow = pytest.importorskip("PIL.Image", reason="sheets are read by Pillow; ins
 
 from edgebench import catalog  # noqa: E402
 from edgebench.errors import CardError  # noqa: E402
-from edgebench.models import sheets  # noqa: E402
+from edgebench.models import data, sheets  # noqa: E402
 from edgebench.models.artifact import digest_of  # noqa: E402
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 2, 3, 3)).astype(np.uint8)
@@ -47,6 +47,19 @@ def test_every_row_is_a_picture_and_sheets_follow_each_other(home: Path) -> None
     found = sheets.load("dots", "train", offline=True)
     assert np.array_equal(found.pixels, PIXELS)
     assert (found.labels.tolist(), found.names, len(found)) == ([0, 1, 0, 1, 1], ("no", "yes"), 5)
+
+
+def test_a_data_set_of_sheets_is_a_file_for_each_picture_with_its_label(home: Path) -> None:
+    placed(home, [0, 1, 0, 1, 1])
+    card = catalog.user_folder("models/datasets") / "specks.toml"
+    card.parent.mkdir(parents=True)
+    card.write_text('schema = 1\nname = "specks"\ntask = "image-classification"\nabout = ""\nlabels = ["no", "yes"]\nsheets = "dots"\n')
+    for _ in range(2):  # made, and found
+        found = data.load("specks", "train", offline=True)
+        assert found.references == ["no", "yes", "no", "yes", "yes"]
+        assert np.array_equal([np.asarray(pillow.open(one)) for one in found.texts], PIXELS)
+    assert len(data.load("specks", "train", offline=True, limit=2)) == 2
+    assert [one.name for one in Path(found.texts[0]).parent.parent.iterdir() if one.is_dir()] == [Path(found.texts[0]).parent.name]
 
 
 @pytest.mark.parametrize("labels", [[0, 1, 0, 1], [0, 1, 0, 1, 2]])

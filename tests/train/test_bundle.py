@@ -128,6 +128,12 @@ def test_the_card_says_how_the_model_came_about(folder: Path, tmp_path: Path, to
     assert "assistant" not in card.made_by
 
 
+def test_the_teacher_of_a_run_is_bundled_under_a_name_of_its_own(folder: Path, tmp_path: Path, tokenizer: Path, labelled: Labelled) -> None:
+    (folder / "teacher.pt").write_bytes((folder / "student.pt").read_bytes())
+    card = cards.read(bundle(read_run(folder, "teacher"), tmp_path, tokenizer, labelled, variants=["onnx/int8"]))
+    assert (card.name, card.about) == ("tiny-teacher", "tiny fine-tuned for tiny, the teacher of tiny")
+
+
 def test_a_file_changed_after_the_card_was_written_is_not_opened(folder: Path, tmp_path: Path, tokenizer: Path, labelled: Labelled) -> None:
     path = bundle(read_run(folder), tmp_path, tokenizer, labelled, variants=["onnx/fp32"])
     file = tmp_path / "tiny" / "tiny-fp32.onnx"

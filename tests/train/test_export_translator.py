@@ -87,6 +87,28 @@ def test_beams_give_the_translation_that_transformers_gives(card: Path, weights:
             assert pipe(text).text == writer.decode(wanted[0].tolist()).strip()
 
 
+def test_int8_gives_the_output_weights_of_all_eight_bits_and_everything_else_seven(card: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(card.parent / "tiny-en-fr" / "tiny-en-fr-step-int8.onnx").graph
+    kinds = {one.name: one.data_type for one in graph.initializer}
+    products = {node.name: kinds[node.input[1]] for node in graph.node if node.op_type == "MatMulInteger"}
+    unsigned = [name for name, kind in products.items() if kind == onnx.TensorProto.UINT8]
+    assert [("output" in name) for name in unsigned] == [True]
+    assert {kind for name, kind in products.items() if name not in unsigned} == {onnx.TensorProto.INT8}
+    encoder = onnx.load(card.parent / "tiny-en-fr" / "tiny-en-fr-encoder-int8.onnx").graph
+    constants = {one.name for one in encoder.initializer}
+    assert [node.name for node in encoder.node if node.op_type == "MatMul" and node.input[1] in constants] == ["/fc2/MatMul", "/fc2_1/MatMul"]
+    assert len(products) == 1 + 2 * 8  # a layer's: three and one of self-attention, two of attention to the source, two of feed-forward
+
+
+def test_a_trimmed_translator_keeps_as_many_pieces_as_were_asked_for(weights: Path) -> None:  # noqa: F811
+    made = published("tiny-en-fr", weights, "words")
+    small = export_translator.trimmed(made, sentences(1), 40)
+    assert (small.name, len(small.names), small.net.shape.vocab) == ("tiny-en-fr-trimmed", 40, 40)
+    with pytest.raises(UsageError, match=r"500 pieces are none or all of the \d+ that tiny-en-fr has; give fewer"):
+        export_translator.trimmed(made, sentences(1), 500)
+
+
 def test_a_changed_step_is_not_opened(card: Path, tmp_path: Path) -> None:
     import shutil
 

@@ -152,6 +152,25 @@ def test_only_the_decoder_is_trained_and_the_loss_is_over_real_tokens(weights: P
     assert both == pytest.approx((4 * one + 2 * other) / 6, rel=1e-4)
 
 
+def test_a_trimmed_net_is_filled_up_with_the_likeliest_pieces_and_says_the_same_of_those_it_has(weights: Path) -> None:
+    net, names = marian.load(weights), pieces.names_of(weights / "vocab.json")
+    few = sentences(1)
+    small, kept = translate.trimmed(net, weights, few, 1)
+    larger, more = translate.trimmed(net, weights, few, 1, len(kept) + 2)
+    added = [name for name in more if name not in kept]
+    left = [name for name in names if name not in more]
+    likely = {**pieces.likelihoods(weights / "source.spm"), **{
+        name: max(score, pieces.likelihoods(weights / "source.spm").get(name, score)) for name, score in pieces.likelihoods(weights / "target.spm").items()
+    }}  # fmt: skip
+    assert len(more) == len(kept) + 2 == larger.shape.vocab == small.shape.vocab + 2
+    assert min(likely[name] for name in added) >= max(likely[name] for name in left)
+    ids = [names.index(name) for name in more[:6]]
+    mask, start = torch.ones(1, 6, dtype=torch.int64), net.shape.start
+    wanted = net(torch.tensor([ids]), mask, torch.tensor([[start]]))[..., [names.index(name) for name in more]]
+    found = larger(torch.arange(6)[None], mask, torch.tensor([[larger.shape.start]]))
+    assert torch.allclose(found, wanted, atol=1e-5)
+
+
 def test_a_recipe_of_another_task_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(RECIPE.replace('"translation"', '"text-classification"'))
     with pytest.raises(CardError, match="task is 'text-classification'"):
