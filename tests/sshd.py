@@ -64,8 +64,8 @@ class Sshd:
 
 
 @contextlib.contextmanager
-def started(folder: Path) -> Iterator[Sshd]:
-    """A server whose sessions know this tree; skips where there is no sshd or ssh, or it does not start."""
+def started(folder: Path, *, variables: str | None = None) -> Iterator[Sshd]:
+    """A server whose sessions know this tree, or have these variables instead; skips where there is no sshd or ssh, or it does not start."""
     server = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if not server or not shutil.which("ssh") or not shutil.which("ssh-keygen"):
         pytest.skip("there is no sshd or no ssh here; install openssh-server and openssh-client")
@@ -73,7 +73,7 @@ def started(folder: Path) -> Iterator[Sshd]:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(folder / name)], check=True, stdin=subprocess.DEVNULL)
     shutil.copyfile(folder / "user_key.pub", folder / "authorized_keys")
     port = _free_port()
-    _write(folder, port)
+    _write(folder, port, variables or f'PYTHONPATH="{ROOT}" EDGEBENCH_HOME="{folder}/far"')
     with _privilege_separation(), (folder / "sshd.log").open("wb") as log:
         process = subprocess.Popen([server, "-D", "-e", "-f", str(folder / "sshd_config")], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
@@ -88,11 +88,11 @@ def started(folder: Path) -> Iterator[Sshd]:
             process.wait()
 
 
-def _write(folder: Path, port: int) -> None:
+def _write(folder: Path, port: int, variables: str) -> None:
     (folder / "sshd_config").write_text(
         f'Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nAuthorizedKeysFile {folder}/authorized_keys\nPidFile none\nUsePAM no\n'
         f'StrictModes no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\nPrintMotd no\nMaxSessions 10\n'
-        f'SetEnv PYTHONPATH="{ROOT}" EDGEBENCH_HOME="{folder}/far"\n'
+        f'SetEnv {variables}\n'
     )
     (folder / "ssh_config").write_text(
         f"IdentityFile {folder}/user_key\nIdentitiesOnly yes\nUserKnownHostsFile {folder}/known_hosts\nGlobalKnownHostsFile none\n"

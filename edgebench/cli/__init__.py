@@ -23,7 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("edgebench.cli.compare", "Say whether one of two is faster, and what it gives and takes."),
     "compress": ("edgebench.cli.compress", "Make a fine-tuned model smaller: prune, factorise, trim."),
     "convert": ("edgebench.cli.convert", "Write published weights as files of every engine, with a card."),
-    "devices": ("edgebench.cli.devices", "List, show, check or add the profiles of devices."),
+    "devices": ("edgebench.cli.devices", "List, show or add profiles of devices; prepare, check, clean one."),
     "doctor": ("edgebench.cli.doctor", "Say what works here, what makes times noisy, and what helps."),
     "export": ("edgebench.cli.export", "Write a trained model as files of every engine, with a card."),
     "models": ("edgebench.cli.models", "List, show, verify or add models."),

@@ -1,6 +1,6 @@
-"""edgebench devices list | show | check | add | worker: the profiles there are, what one says, what works on its device, and one more.
+"""edgebench devices list | show | add | prepare | check | clean | worker: the profiles there are, one more, and what its device needs and has.
 
-    edgebench devices add desk-pi --address pi@desk-pi.local --like raspberry-pi-5
+    edgebench devices add desk-pi --address pi@desk-pi.local --like raspberry-pi-5 --prepare
     edgebench devices check desk-pi
 """
 
@@ -17,12 +17,13 @@ from edgebench.units import plain
 
 if TYPE_CHECKING:
     from edgebench.devices.base import Executor
+    from edgebench.devices.line import LineExecutor
     from edgebench.devices.profile import Profile
 
 
 @click.group()
 def command() -> None:
-    """List, show, check or add the profiles of devices."""
+    """List, show or add profiles of devices; prepare, check, clean one."""
 
 
 @command.command("list")
@@ -88,7 +89,8 @@ def check(context: click.Context, name: str) -> None:
 @click.option("--ssh-config", type=click.Path(exists=True, dir_okay=False, resolve_path=True), help="A file to read in place of your own ssh_config.")
 @click.option("--like", metavar="NAME", help="Take threads, limits, cool-down and budgets from this profile.")
 @click.option("--reach", default="ssh", show_default=True, help="How it is reached.")
-def add(name: str, like: str | None, **way: Any) -> None:
+@click.option("--prepare", "preparing", is_flag=True, help="First put edgebench there, as `edgebench devices prepare` does.")
+def add(name: str, like: str | None, preparing: bool, **way: Any) -> None:
     """Ask the device at an address, and keep its profile as NAME.
 
     What the profile says of its processor and memory is what the device
@@ -106,6 +108,8 @@ def add(name: str, like: str | None, **way: Any) -> None:
     profile = profiles.derived(name, _read(like) if like else None, **way)
     executor = _executor(profile)
     try:
+        if preparing:
+            _prepare(executor, ())
         facts = executor.facts()
     finally:
         executor.close()
@@ -116,10 +120,49 @@ def add(name: str, like: str | None, **way: Any) -> None:
 
 @command.command()
 @click.argument("name")
+@click.option("--engine", "engines", multiple=True, metavar="NAME", help="Default: those that the profile expects.")
+def prepare(name: str, engines: tuple[str, ...]) -> None:
+    """Put edgebench and its engines on the device of profile NAME.
+
+    The device needs ssh, Python 3.11 or later, and no network: wheels are
+    found here for its platform, copied once, and unpacked into a virtual
+    environment below one folder of edgebench's there.
+    """
+    executor = _executor(_read(name))
+    try:
+        _prepare(executor, engines)
+    finally:
+        executor.close()
+    click.echo(f"edgebench devices clean {name} takes it away again")
+
+
+@command.command()
+@click.argument("name")
+def clean(name: str) -> None:
+    """Remove all that edgebench has on the device of profile NAME.
+
+    What `prepare` put there, and the models that were copied for sweeps.
+    """
+    from edgebench.devices import prepare as preparing
+    from edgebench.units import bytes_text
+
+    executor = _executor(_read(name))
+    try:
+        gone = preparing.clean(_by_line(executor))
+    finally:
+        executor.close()
+    if gone.size_bytes is None:
+        click.echo(plain(f"{name}: nothing of edgebench is there ({gone.folder})"))
+    else:
+        click.echo(plain(f"{name}: removed {gone.folder}, {bytes_text(gone.size_bytes)}"))
+
+
+@command.command()
+@click.argument("name")
 @click.argument("scheduler", metavar="TCP://HOST:PORT")
 @click.option("--also", multiple=True, metavar="NAME", help="A further name that cells find this device by, e.g. the profile that it is like.")
 def worker(name: str, scheduler: str, also: tuple[str, ...]) -> None:
-    """Measure what a dask scheduler sends to the device of profile NAME.
+    """Measure what a dask scheduler sends to the device of NAME.
 
     Runs on the device itself or, where the profile says how it is reached,
     beside it. One cell at a time; until Ctrl-C, or the scheduler ends.
@@ -142,6 +185,26 @@ def _executor(profile: Profile) -> Executor:
 
     made: Executor = plugins.get("devices", profile.reach)(profile)
     return made
+
+
+def _by_line(executor: Executor) -> LineExecutor:
+    from edgebench.devices.line import LineExecutor
+
+    if not isinstance(executor, LineExecutor):
+        executor.close()
+        raise UsageError("nothing is put on this machine or into a browser; expected the profile of a device that ssh reaches")
+    return executor
+
+
+def _prepare(executor: Executor, engines: tuple[str, ...]) -> None:
+    from edgebench.devices import prepare as preparing
+
+    done = preparing.prepare(_by_line(executor), engines, tell=lambda line: click.echo(plain(line)))
+    for engine, why in done.without.items():
+        click.echo(plain(f"left out: {engine}: {why}"))
+    if not done.copied:
+        click.echo(f"nothing was copied: {done.kept} wheels are there")
+    click.echo(plain(f"in {done.far.store}/kit: {', '.join(f'{one} {version}' for one, version in done.packages.items())}"))
 
 
 def _engines() -> list[str]:

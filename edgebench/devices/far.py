@@ -249,7 +249,8 @@ def _request(line: bytes) -> Request:
     try:
         version = msgspec.json.decode(line, type=_Greeting).edgebench
         if version != edgebench.__version__:
-            raise DeviceError(f"edgebench there is {edgebench.__version__} and here {version}; install {version} there")
+            raise DeviceError(f"edgebench there is {edgebench.__version__} and here {version}; "
+                              f"install {version} there, or `edgebench devices prepare` it again")
         request = msgspec.json.decode(line, type=Request)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DeviceError(f"edgebench there does not understand the one here ({error}); install the same one on both") from error

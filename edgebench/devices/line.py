@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import tempfile
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Event, Lock, Timer
 from typing import Any, TypeVar
@@ -86,6 +86,10 @@ class LineExecutor:
     def _command(self) -> list[str]:
         """The program here, and its arguments, that runs `edgebench.devices.far` there."""
 
+    def _bare_command(self) -> list[str]:
+        """The program here, and its arguments, that runs `edgebench.devices.bare` there."""
+        raise UnsupportedError(f"{self.who}: it is reached in a way that has no Python of the device's own; see docs/android.md for what is pushed there")
+
     @abstractmethod
     def _explained(self, status: int, said: str) -> Cut | DeviceError:
         """Why no answer came, by how the program ended and what was said."""
@@ -105,6 +109,37 @@ class LineExecutor:
             raise UnsupportedError("the file of an external meter is read where the work is done; run edgebench on the device itself for --meter")
         there, files = self._prepared(job)
         return self._ask(far.Run(there, files), Answer, limit_s=job.spec.timeout_s + GRACE_S)
+
+    @contextlib.contextmanager
+    def bare(self) -> Iterator[Callable[..., Any]]:
+        """Within it, `ask(request, files, limit_s=...)` -> what the device's own Python answers, with no edgebench there: `edgebench.devices.bare`.
+
+        DeviceError where it cannot, or refuses; there is no second try, since what it does is done again by asking again.
+        """
+        try:
+            self._connect()
+        except Cut as cut:
+            raise DeviceError(f"{self.who}: {cut.why}") from None
+        talk, ended = Talk(self._bare_command()), list[bool]()
+
+        def ask(request: dict[str, Any], files: Sequence[Path] = (), *, limit_s: float = ASK_S) -> Any:
+            body = talk.answer(msgspec.json.encode(request) + b"\n", files, limit_s)
+            if body is None:
+                ended.append(True)
+                why = self._explained(*talk.end())
+                why = talk.slow or why
+                raise DeviceError(f"{self.who}: {why.why}") if isinstance(why, Cut) else why
+            reply = msgspec.json.decode(body)
+            if "failure" in reply:
+                raise DeviceError(f"{self.who}: {reply['failure']}")
+            return reply["value"]
+
+        try:
+            yield ask
+        finally:
+            if not ended:
+                talk.kill()
+                talk.end()
 
     def close(self) -> None:
         """End what runs there and here; the device keeps the copied files and nothing else."""

@@ -14,12 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import edgebench
+from edgebench.devices import bare
 from edgebench.devices.line import PAUSES_S, Cut, LineExecutor, last_words
 from edgebench.devices.profile import Profile
 from edgebench.errors import DeviceError, UnsupportedError, UsageError
 
 CONNECT_S = 15.0
 SILENCE_S = 5  # after three times so long without a word the line counts as cut
+# what `edgebench devices prepare` put there, else the profile's Python; the folder is `bare.kit()`
+FAR = (
+    "h=${EDGEBENCH_HOME:+$EDGEBENCH_HOME/cache}; p=${h:-${XDG_CACHE_HOME:-$HOME/.cache}/edgebench}/far/kit/bin/python; "
+    '[ -x "$p" ] || p=$1; exec "$p" -P -m edgebench.devices.far'
+)
 IDLE_S = 120  # so long the shared connection outlives an edgebench that was killed
 
 
@@ -52,6 +58,10 @@ class SshExecutor(LineExecutor):
 
     def _command(self) -> list[str]:
         return command(self.profile, self._socket)
+
+    def _bare_command(self) -> list[str]:
+        program = Path(bare.__file__).read_text()
+        return _calling(self.profile, self._socket, "exec", _python(self.profile), "-I", "-c", program)
 
     def _explained(self, status: int, said: str) -> Cut | DeviceError:
         return _explained(status, said, self.profile)
@@ -90,14 +100,24 @@ def options(profile: Profile, socket: Path) -> list[str]:
 
 def command(profile: Profile, socket: Path) -> list[str]:
     """ssh's arguments for one request. The last is what the shell on the device reads; of it the profile supplies one quoted word."""
-    python = profile.python.removeprefix("~/")  # ssh begins in the user's folder, and a quoted ~ is none
+    return _calling(profile, socket, "exec", "sh", "-c", FAR, "sh", _python(profile))
+
+
+def _calling(profile: Profile, socket: Path, *words: str) -> list[str]:
     only_shared = ["-o", "ProxyCommand=false"]  # where the shared connection is gone, ssh must not make another unasked
-    return ["ssh", *options(profile, socket), *only_shared, "--", str(profile.address), shlex.join(["exec", python, "-P", "-m", "edgebench.devices.far"])]
+    return ["ssh", *options(profile, socket), *only_shared, "--", str(profile.address), shlex.join(words)]
+
+
+def _python(profile: Profile) -> str:
+    return profile.python.removeprefix("~/")  # ssh begins in the user's folder, and a quoted ~ is none
 
 
 # what went wrong, by what ssh, the shell or Python there said
 
-INSTALL = "Install it: `{python} -m pip install edgebench=={version}`, best in a virtual environment that the profile's `python` names"
+INSTALL = (
+    "Put it there with `edgebench devices prepare {name}`, or install it: `{python} -m pip install edgebench=={version}`, best in a virtual environment "
+    "that the profile's `python` names"
+)
 LOST = {  # in what ssh says -> half a sentence; trying again may help
     r"Could not resolve hostname": "its name is not known; correct the address, or see whether it is switched on",
     r"Connection refused": "it refuses connections; start sshd there (Raspberry Pi: sudo raspi-config, Interface Options, SSH), or correct the port",
@@ -115,7 +135,7 @@ REFUSED = {  # trying again would not
 THERE = {  # in what the shell or Python there says
     r"No module named '?edgebench'?$|Error while finding module specification for '?edgebench": "{python} there has no edgebench. " + INSTALL,
     r"No module named '?edgebench\.": "edgebench there is another version than the one here. " + INSTALL,
-    r"[Uu]nknown option:? -P": "{python} there is older than 3.11. Install Python 3.11 or later and name it in the profile's `python`",
+    r"[Uu]nknown option:? -[PI]|^SyntaxError": "{python} there is older than 3.11. Install Python 3.11 or later and name it in the profile's `python`",
     r"No module named": "edgebench there is incomplete ({said}). " + INSTALL,
     r"No space left on device": "its disk is full ({said}); make room there",
 }
@@ -127,7 +147,7 @@ def _explained(status: int, said: str, profile: Profile) -> Cut | DeviceError:
     config = ["-F", profile.ssh_config] if profile.ssh_config else []
     host = str(profile.address).rpartition("@")[2]
     words = {
-        "python": profile.python, "version": edgebench.__version__, "said": last_words(said),
+        "name": profile.name, "python": profile.python, "version": edgebench.__version__, "said": last_words(said),
         "host": shlex.quote(f"[{host}]:{profile.port}") if port else host, "to": shlex.join([*port, str(profile.address)]),
         "by_hand": f"`{shlex.join(['ssh', *config, *port, str(profile.address)])}`",
     }

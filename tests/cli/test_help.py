@@ -26,7 +26,7 @@ Commands:
   compare    Say whether one of two is faster, and what it gives and takes.
   compress   Make a fine-tuned model smaller: prune, factorise, trim.
   convert    Write published weights as files of every engine, with a card.
-  devices    List, show, check or add the profiles of devices.
+  devices    List, show or add profiles of devices; prepare, check, clean one.
   doctor     Say what works here, what makes times noisy, and what helps.
   export     Write a trained model as files of every engine, with a card.
   models     List, show, verify or add models.
@@ -213,17 +213,19 @@ Options:
 DEVICES = """\
 Usage: edgebench devices [OPTIONS] COMMAND [ARGS]...
 
-  List, show, check or add the profiles of devices.
+  List, show or add profiles of devices; prepare, check, clean one.
 
 Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  add     Ask the device at an address, and keep its profile as NAME.
-  check   Reach the device of profile NAME, and say what works there.
-  list    Every profile, one a line.
-  show    What the profile NAME says.
-  worker  Measure what a dask scheduler sends to the device of profile NAME.
+  add      Ask the device at an address, and keep its profile as NAME.
+  check    Reach the device of profile NAME, and say what works there.
+  clean    Remove all that edgebench has on the device of profile NAME.
+  list     Every profile, one a line.
+  prepare  Put edgebench and its engines on the device of profile NAME.
+  show     What the profile NAME says.
+  worker   Measure what a dask scheduler sends to the device of NAME.
 """
 
 DEVICES_CHECK = """\
@@ -255,7 +257,34 @@ Options:
   --like NAME           Take threads, limits, cool-down and budgets from this
                         profile.
   --reach TEXT          How it is reached.  [default: ssh]
+  --prepare             First put edgebench there, as `edgebench devices
+                        prepare` does.
   -h, --help            Show this message and exit.
+"""
+
+DEVICES_PREPARE = """\
+Usage: edgebench devices prepare [OPTIONS] NAME
+
+  Put edgebench and its engines on the device of profile NAME.
+
+  The device needs ssh, Python 3.11 or later, and no network: wheels are found
+  here for its platform, copied once, and unpacked into a virtual environment
+  below one folder of edgebench's there.
+
+Options:
+  --engine NAME  Default: those that the profile expects.
+  -h, --help     Show this message and exit.
+"""
+
+DEVICES_CLEAN = """\
+Usage: edgebench devices clean [OPTIONS] NAME
+
+  Remove all that edgebench has on the device of profile NAME.
+
+  What `prepare` put there, and the models that were copied for sweeps.
+
+Options:
+  -h, --help  Show this message and exit.
 """
 
 SERVE = """\
@@ -329,7 +358,8 @@ def every_command(command: click.Command = group, path: tuple[str, ...] = ()) ->
     [
         (["--help"], EDGEBENCH), (["-h"], EDGEBENCH), ([], EDGEBENCH), (["bench", "--help"], BENCH), (["report", "--help"], REPORT),
         (["study", "--help"], STUDY), (["devices", "--help"], DEVICES), (["devices", "check", "--help"], DEVICES_CHECK),
-        (["devices", "add", "--help"], DEVICES_ADD), (["serve", "--help"], SERVE),
+        (["devices", "add", "--help"], DEVICES_ADD),
+        (["devices", "prepare", "--help"], DEVICES_PREPARE), (["devices", "clean", "--help"], DEVICES_CLEAN), (["serve", "--help"], SERVE),
     ],
 )
 def test_the_whole_help(arguments: list[str], text: str) -> None:

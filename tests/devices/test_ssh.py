@@ -21,7 +21,7 @@ from edgebench.bench.plan import Model, Plan
 from edgebench.bench.run import Sweep
 from edgebench.devices import far
 from edgebench.devices.profile import Profile
-from edgebench.devices.ssh import SshExecutor, command, options
+from edgebench.devices.ssh import FAR, SshExecutor, command, options
 from edgebench.errors import DeviceError, EdgebenchError, UnsupportedError, UsageError, WorkerError
 from edgebench.models import card as cards
 from edgebench.models.data import Labelled
@@ -30,7 +30,8 @@ from tests.sshd import Sshd, started
 
 PI = Profile(1, "pi", "a board", "ssh", address="pi@pi.local")
 LABELLED = Labelled(("good", "bad"), (1, 0), ("negative", "positive"), "two", "dev", "made in a test", "ab12", "MIT", "")
-INSTALL = f"Install it: `python3 -m pip install edgebench=={edgebench.__version__}`, best in a virtual environment that the profile's `python` names"
+INSTALL = (f"Put it there with `edgebench devices prepare pi`, or install it: `python3 -m pip install edgebench=={edgebench.__version__}`, best in a "
+           "virtual environment that the profile's `python` names")
 SSH = """\
 #!/bin/sh
 for word in "$@"; do
@@ -68,11 +69,25 @@ def test_ssh_asks_nobody_anything_and_trusts_no_new_host() -> None:
 def test_an_address_can_be_no_option_and_port_and_settings_come_from_the_profile() -> None:
     said = command(msgspec.structs.replace(PI, port=2222, ssh_config="/home/me/lab.config"), Path("/tmp/line"))
     assert said[:5] == ["ssh", "-F", "/home/me/lab.config", "-p", "2222"]
-    assert said[-3:] == ["--", "pi@pi.local", "exec python3 -P -m edgebench.devices.far"]
+    assert said[-3:-1] == ["--", "pi@pi.local"]
+    assert shlex.split(said[-1]) == ["exec", "sh", "-c", FAR, "sh", "python3"]
 
 
 def test_an_interpreter_in_the_users_folder_is_named_from_there() -> None:
-    assert command(msgspec.structs.replace(PI, python="~/venv/bin/python"), Path("/tmp/line"))[-1].startswith("exec venv/bin/python ")
+    assert command(msgspec.structs.replace(PI, python="~/venv/bin/python"), Path("/tmp/line"))[-1].endswith(" sh venv/bin/python")
+
+
+@pytest.mark.parametrize("variables", [{"HOME": "."}, {"HOME": "/", "XDG_CACHE_HOME": "{}/.cache"}, {"HOME": "/", "EDGEBENCH_HOME": "{}/own"}])
+def test_what_was_prepared_there_is_preferred_to_the_profiles_python(tmp_path: Path, variables: dict[str, str]) -> None:
+    environ = {name: value.format(tmp_path).replace(".", str(tmp_path), value == ".") for name, value in variables.items()}
+    cache = tmp_path / ("own/cache" if "EDGEBENCH_HOME" in variables else ".cache/edgebench")
+    words = command(msgspec.structs.replace(PI, python="/bin/false"), Path("/tmp/line"))[-1]
+    assert subprocess.run(["sh", "-c", words], env=environ).returncode == 1
+    kit = cache / "far/kit/bin/python"
+    kit.parent.mkdir(parents=True)
+    kit.write_text('#!/bin/sh\nprintf "%s " "$@"\n')
+    kit.chmod(0o700)
+    assert subprocess.run(["sh", "-c", words], env=environ, capture_output=True, text=True).stdout == "-P -m edgebench.devices.far "
 
 
 @pytest.mark.parametrize("name", ["a b", "a'b", 'a"; touch pwned; "', "$(touch pwned)", "`touch pwned`", "a\\'; touch pwned; \\'", "a&touch pwned&", "*"])
