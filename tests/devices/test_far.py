@@ -82,7 +82,8 @@ def test_answers_follow_each_other() -> None:
 
 
 def test_another_version_says_which_to_install() -> None:
-    assert said(asked(Facts(), version="9.9")) == f"DeviceError: edgebench there is {edgebench.__version__} and here 9.9; install 9.9 there"
+    whole = f"DeviceError: edgebench there is {edgebench.__version__} and here 9.9; install 9.9 there, or `edgebench devices prepare` it again"
+    assert said(asked(Facts(), version="9.9")) == whole
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"\xff", b'{"edgebench": "%s", "ask": {"type": "dance"}}' % edgebench.__version__.encode()])
