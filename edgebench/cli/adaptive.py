@@ -131,7 +131,7 @@ class _Measured:
         from edgebench.cli.sweep import measure
 
         part = replace(self._plan, cells=list(cells.values()), rows=[])
-        by = {one.spec: one for one in measure(part, self._executor(self._profile), self.path, resume=True)}
+        by = {one.spec: one for one in measure(part, self._executor(self._profile), self.path, resume=None)}
         return {way: by[spec] for way, spec in cells.items() if spec in by}
 
 
