@@ -15,7 +15,7 @@ from edgebench import pytest_plugin
 
 pytest_plugins = ["pytester"]
 
-SHORT = "processes=1, max_processes=1, min_runs=70, min_time_s=0.01, warm_up_cap_s=0.05, examples=8"
+SHORT = "backend='onnxruntime', processes=1, max_processes=1, min_runs=70, min_time_s=0.01, warm_up_cap_s=0.05, examples=8"
 MEASURED = f"""
 import pytest
 
@@ -33,7 +33,7 @@ def test_has_two_markers():
     pass
 
 def test_own_assertion(edgebench_measure):
-    record = edgebench_measure("bag", backend="onnxruntime", precision="fp32", {SHORT})
+    record = edgebench_measure("bag", precision="fp32", {SHORT})
     assert record.spec.backend == "onnxruntime"
     assert record.latency.samples_ns
     assert edgebench_measure("bag", {SHORT}) is edgebench_measure("bag", {SHORT})
