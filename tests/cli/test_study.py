@@ -89,3 +89,15 @@ def test_lines_from_elsewhere_are_taken_in(at: Path) -> None:
     (at / "log.jsonl").write_text('{"recipe": "gone", "variant": "whole", "seed": 1, "dataset": "sst2", "n": 100, "correct": 80}\n')
     assert status(["study", "mine.toml", "--into", "out", "--no-measure", "--records", "log.jsonl"]) == 0
     assert "| never made | fp32 | 80.0 % ±" in (at / "out" / "report.md").read_text()
+
+
+@pytest.mark.slow
+def test_cells_go_to_the_workers_of_a_cluster_that_carry_the_device(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs edgebench[fleet]")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, resources={"host": 1}, dashboard_address=None, protocol="tcp", host="127.0.0.1",
+    ) as cluster:
+        assert status(["study", "mine.toml", "--into", "out", "--quick", "-b", "onnxruntime", "--cluster", cluster.scheduler_address]) == 0
+    (record,) = read_lines(at / "out" / "records.jsonl")
+    assert record.latency is not None
+    assert "| the bag | fp32 |" in (at / "out" / "report.md").read_text()

@@ -82,15 +82,23 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["cross_entropy"] for line in (folder / "run" / "net.jsonl").read_text().splitlines()]
 
 
+LAUNCHERS = {
+    "torchrun": ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+    "accelerate": ["accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"],
+}
+
+
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_two_processes_learn_what_one_learns(launcher: str, tmp_path: Path) -> None:
     """62 examples in batches of 8 leave a last batch of 6, whose shares are uneven in nothing but their number of batches."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    for name, launcher in (("alone", [sys.executable]), ("both", torchrun)):
+    if launcher == "accelerate":
+        pytest.importorskip("accelerate", reason="accelerate launch needs accelerate, which no extra brings")
+    for name, start in (("alone", [sys.executable]), ("both", [sys.executable, "-m", *LAUNCHERS[launcher]])):
         (tmp_path / name).mkdir()
-        command = [*launcher, str(program), str(tmp_path / name), name]
+        command = [*start, str(program), str(tmp_path / name), name]
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
     assert losses(tmp_path / "both") == pytest.approx(losses(tmp_path / "alone"), rel=1e-3, abs=1e-4)
