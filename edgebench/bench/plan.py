@@ -196,17 +196,16 @@ def _reference(ask: Ask, name: str, card: Card) -> Spec | None:
 
 
 def _bundled() -> list[str]:
-    """Those of edgebench's own that need no extra, as pictures do, and have one speed."""
+    """Those of edgebench's own that need no extra, as pictures do, and have one speed: of these the ones with several files, for a single file
+    compares nothing, or all where each has but one."""
     shipped = catalog.shipped_folder("models").resolve()
-    names = [name for name, path in catalog.paths("models").items() if path.resolve().parent == shipped and not _extra(path) and not _speeds(path)]
-    if not names:
+    ours = {name: path for name, path in catalog.paths("models").items() if path.resolve().parent == shipped and not _extra(path)}
+    files = {name: cards.read(path).variants for name, path in ours.items()}
+    plain = [name for name, variants in files.items() if not any(one.points for one in variants)]
+    if not plain:
         known = ", ".join(catalog.paths("models")) or "no others either"
         raise UsageError(f"no model is bundled with this edgebench; name one, or a card file: there are {known}")
-    return names
-
-
-def _speeds(card_path: Path) -> bool:
-    return any(one.points for one in cards.read(card_path).variants)
+    return [name for name in plain if len(files[name]) > 1] or plain
 
 
 def _extra(card_path: Path) -> str:

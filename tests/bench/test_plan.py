@@ -12,6 +12,7 @@ import pytest
 from edgebench import catalog, plugins
 from edgebench.bench.plan import FULL, QUICK, USUAL, Ask, Effort, Plan, plan
 from edgebench.errors import UsageError
+from edgebench.models import card as cards
 from edgebench.record import Spec
 
 
@@ -96,6 +97,12 @@ def test_unasked_only_what_is_bundled_is_measured(bag_of_words: Path, home: Path
     shipped_folder = catalog.shipped_folder
     monkeypatch.setattr(catalog, "shipped_folder", lambda kind: bag_of_words.parent if kind == "models" else shipped_folder(kind))
     assert list(plan(Ask()).models) == ["bag"]
+
+
+def test_of_what_is_bundled_a_single_file_is_left_out_for_it_compares_nothing() -> None:
+    alone = [name for name, path in catalog.paths("models").items() if len(cards.read(path).variants) == 1]
+    assert "adabert-sst2" in alone
+    assert list(plan(Ask()).models) == ["tinybert-sst2"]
 
 
 def test_where_nothing_is_bundled_the_error_names_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
