@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgebench.bench import ratio as ratios
 from edgebench.bench.adaptive import Way, costs, few
 from edgebench.record import Record
-from edgebench.reports import pairs
 from edgebench.reports.base import interval
 from edgebench.study.description import Row, Table
 from edgebench.study.evidence import Evidence, of_record
 from edgebench.study.grid import Column, Entry, Grid, Line, absent
-from edgebench.study.tables import accuracy, label
+from edgebench.study.tables import accuracy, beside, label
 from edgebench.units import duration_text, percent_text, three_digits
 
 COLUMNS = (
@@ -69,20 +67,12 @@ def _family(about: str, name: str, family: Sequence[tuple[Way, Record]]) -> Iter
             "model": Entry(about), "width x depth": Entry(f"{width:g} x {depth:g}"), "engine": Entry(record.spec.backend),
             "precision": Entry(record.spec.precision), "accuracy": accuracy(mine or UNJUDGED),
             "of the whole": Entry(percent_text(kept), kept) if kept is not None else absent(UNJUDGED),
-            "median": Entry(duration_text(ns), ns), "times as fast": _times(record, whole), "predicted": Entry(duration_text(predicted), predicted),
+            "median": Entry(duration_text(ns), ns), "times as fast": beside(record, whole, same="is the whole", text=three_digits),
+            "predicted": Entry(duration_text(predicted), predicted),
             "off by": absent(FITTED) if way in measured else Entry(percent_text(predicted / ns - 1, signed=True), predicted / ns - 1),
             "verdict": Entry(record.verdict, None, "; ".join(record.reasons)),
         }
         yield Line(f"{about}, {width:g} x {depth:g}", entries, name, record.spec.precision, mine)
-
-
-def _times(record: Record, whole: Record) -> Entry:
-    """How many times as fast as the whole net, with its interval."""
-    if record is whole:
-        return Entry("is the whole", 1.0)
-    found = ratios.ratio(pairs.series(record), pairs.series(whole), paired=False)
-    reach = f" ({three_digits(found.low)} to {three_digits(found.high)})" if found.low is not None and found.high is not None else ""
-    return Entry(f"{three_digits(found.value)}{reach}", found.value)
 
 
 def findings(grid: Grid) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from edgebench.bench import ratio as ratios
 from edgebench.bench.budgets import energy_j
@@ -176,7 +176,7 @@ def _engines(row: Row, precision: str, table: Table, evidence: Evidence) -> Iter
             "model": Entry(label(row, evidence)), "precision": Entry(precision), "engine": Entry(one.spec.backend),
             "median": Entry(f"{duration_text(time.value)} ±{percent_text(time.half_width)}", time.value) if time else absent("it was not timed"),
             "p90": Entry(duration_text(calls.p90), calls.p90) if calls and calls.p90 else absent("too few calls support it"),
-            "of the fastest": _ratio(best, one) if best else absent("no valid cell"),
+            "of the fastest": beside(best, one, same="fastest", text=factor_text, unit=" times") if best else absent("no valid cell"),
             "same answers": Entry(percent_text(one.parity.agreement), one.parity.agreement) if one.parity else absent("it has no reference here"),
             "accuracy": accuracy(of_record(one) or "it was not judged"), "size": Entry(bytes_text(one.artifact["size_bytes"]), one.artifact["size_bytes"]),
             "peak": Entry(bytes_text(one.memory.peak_bytes), one.memory.peak_bytes) if one.memory else absent("it was not measured"),
@@ -193,13 +193,13 @@ def _engines(row: Row, precision: str, table: Table, evidence: Evidence) -> Iter
             yield Line(label(row, evidence), blank | names, row.model, precision)
 
 
-def _ratio(best: Record, other: Record) -> Entry:
-    """How many times as long as the fastest a call takes, with its interval."""
-    if other is best:
-        return Entry("fastest", 1.0)
-    found = ratios.ratio(pairs.series(best), pairs.series(other), paired=False)
-    reach = f" ({factor_text(found.low)} to {factor_text(found.high)})" if found.low is not None and found.high is not None else ""
-    return Entry(f"{factor_text(found.value)} times{reach}", found.value)
+def beside(first: Record, second: Record, *, same: str, text: Callable[[float], str], unit: str = "") -> Entry:
+    """The second record's time over the first's, with its interval; `same` where both are one record."""
+    if second is first:
+        return Entry(same, 1.0)
+    found = ratios.ratio(pairs.series(first), pairs.series(second), paired=False)
+    reach = f" ({text(found.low)} to {text(found.high)})" if found.low is not None and found.high is not None else ""
+    return Entry(f"{text(found.value)}{unit}{reach}", found.value)
 
 
 def _verdict(record: Record) -> str:

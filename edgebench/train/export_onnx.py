@@ -117,6 +117,8 @@ def _products(path: Path, parts: Sequence[str]) -> list[str]:
     """Names of products with one of `parts` in them, and what the quantiser calls one with a bias when it has taken that off."""
     import onnx
 
+    if not parts:
+        return []  # nothing to look for: the file, which may be large, is not read
     names = [node.name for node in onnx.load(path, load_external_data=False).graph.node if node.op_type in ("MatMul", "Gemm")]
     found = {part: [name for name in names if part in name] for part in parts}
     if missing := [part for part, some in found.items() if not some]:

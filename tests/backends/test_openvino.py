@@ -14,6 +14,7 @@ from edgebench.backends.base import Options
 from edgebench.backends.conformance import Case
 from edgebench.backends.openvino import BACKEND
 from edgebench.errors import InputError, MissingError, UnsupportedError
+from tests.summed import write_graph
 
 IDS = np.array([[3, 4, 5, 6], [1, 2, 9, 9]], np.int64)
 MASK = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], np.int64)
@@ -23,7 +24,7 @@ MASK = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], np.int64)
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     pytest.importorskip("openvino", reason="openvino is not installed; install edgebench[openvino]")
     path = tmp_path_factory.mktemp("onnx") / "summed.onnx"
-    _write_graph(path)
+    write_graph(path)
     return Case(BACKEND, path, {"input_ids": IDS, "attention_mask": MASK}, {"logits": np.array([[1.5, -1.5], [0.375, -0.375]], np.float32)})
 
 
@@ -104,19 +105,3 @@ def test_asking_for_its_version_imports_no_engine() -> None:
     pytest.importorskip("openvino", reason="openvino is not installed; install edgebench[openvino]")
     code = "import sys; from edgebench.backends.openvino import BACKEND; BACKEND.version(); sys.exit('openvino' in sys.modules or 'numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def _write_graph(path: Path) -> None:
-    onnx = pytest.importorskip("onnx", reason="the test model is written with onnx; install edgebench[test]")
-    from onnx import TensorProto, helper, numpy_helper
-
-    ramp = np.arange(32, dtype=np.float32) / 8
-    nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["tokens"]),
-        helper.make_node("Cast", ["attention_mask"], ["real"], to=TensorProto.FLOAT),
-        helper.make_node("Einsum", ["tokens", "real"], ["logits"], equation="btd,bt->bd"),
-    ]
-    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "length"]) for name in ("input_ids", "attention_mask")]
-    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 2])]
-    graph = helper.make_graph(nodes, "summed", inputs, outputs, [numpy_helper.from_array(np.stack([ramp, -ramp], 1), "table")])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
