@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for checkpoints, weights and the result.  [default: runs/NAME]")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder with local data sets.  [default: $EDGEBENCH_DATA]")
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads to train with.  [default: torch's own]")
+@click.option("--accelerator", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="What to train on.")
 @click.option("--offline", is_flag=True, help="Fetch nothing: use what is here already.")
-def command(recipe: str, out: Path | None, data: Path | None, threads: int | None, offline: bool) -> None:
+def command(recipe: str, out: Path | None, data: Path | None, threads: int | None, accelerator: str, offline: bool) -> None:
     """Train by RECIPE: the name of a bundled recipe, or a recipe file.
 
     The pretrained weights and the data set are fetched and checked first. Started again on the same --out, a run goes on
@@ -60,6 +61,8 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     console = Console()
     if threads:
         torch.set_num_threads(threads)
+    if accelerator != "cpu":
+        click.get_current_context().with_resource(_on(accelerator))
     said = toml.read(path, dict[str, Any])
     if said.get("task") == "translation":
         _translator(console, translate.read(path), out, data, offline)
@@ -94,8 +97,8 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
         examples = replace(examples, general=general.without_labels() if tokens is tagged else general)
         click.echo(f"general: {len(general):,} sentences of {texts.name}, {texts.source}")
     if plan.augment:
-        made = _augmented(plan, train_set.texts, plan.augment, tokenizer, offline)
-        examples = replace(examples, unlabelled=examples.unlabelled + made)
+        made = _augmented(plan, _shown(plan, train_set.texts), plan.augment, tokenizer, offline)
+        examples = replace(examples, unlabelled=examples.unlabelled + (made.without_labels() if tokens is tagged else made))
         click.echo(f"augmented: {len(made):,} sentences")
     if done := _claim(folder, plan, fingerprint(examples.train)):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
@@ -116,14 +119,20 @@ def _augmented(plan: Recipe | MethodRecipe, texts: Sequence[str], how: Augment, 
     from edgebench.train import augment
     from edgebench.train.data import Examples, encoded
 
-    if plan.task != "text-classification":
-        raise UsageError(f"{plan.name} augments a task of {plan.task}; words can be replaced where a whole text has one label")
     net = augment.read_masked_lm(fetch_weights(how.masked_lm, offline=offline)) if how.masked_lm else None
     vectors = augment.read_vectors(fetch_weights(how.vectors, offline=offline)) if how.vectors else None
     chosen = list(texts) if how.sentences is None else Random(plan.seed).sample(list(texts), min(how.sentences, len(texts)))
     candidates = augment.published(net, tokenizer, vectors, count=how.candidates)
     made = augment.augmented(chosen, candidates, copies=how.copies, chance=how.chance, seed=plan.seed)
     return Examples(encoded(made, tokenizer, plan.max_tokens), [-1] * len(made))
+
+
+def _shown(plan: Recipe | MethodRecipe, texts: Sequence[str]) -> list[str]:
+    """The training texts but for those that are held out for decisions: these are not shown in other words either."""
+    from edgebench.train.data import Examples, hold_out
+
+    rows, _ = hold_out(Examples([[]] * len(texts), list(range(len(texts)))), plan.held_out, plan.seed)
+    return [texts[row] for row in cast("list[int]", rows.labels)]
 
 
 def _translator(console: Console, plan: TranslationRecipe, out: Path | None, data: Path | None, offline: bool) -> None:
@@ -153,7 +162,7 @@ def _dynamic(path: Path, out: Path | None, data: Path | None, offline: bool) -> 
     from edgebench.models import card as cards
     from edgebench.models.data import load
     from edgebench.train import checkpoint, dynamic
-    from edgebench.train.data import fingerprint, tokenised
+    from edgebench.train.data import fingerprint, sentences, tokenised
 
     plan = dynamic.read(path)
     folder = out or Path("runs") / plan.name
@@ -161,10 +170,15 @@ def _dynamic(path: Path, out: Path | None, data: Path | None, offline: bool) -> 
     source = checkpoint.read_card(cards.read(at), at)
     training, dev = (load(plan.dataset, split, folder=data, offline=offline) for split in ("train", "dev"))
     examples, reported = (tokenised(one, source.tokenizer, source.max_tokens) for one in (training, dev))
+    more = None
+    if asked := plan.unlabelled:
+        texts = load(asked.dataset, "train", folder=data, offline=offline)
+        more = sentences(texts, source.tokenizer, count=asked.count, max_tokens=asked.max_tokens, seed=plan.seed)
+        click.echo(f"unlabelled: {len(more):,} sentences of {texts.name}, {texts.source}")
     if done := _claim(folder, plan, fingerprint(examples)):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     try:
-        result = dynamic.run(plan, source, examples, reported, folder, _print_lines)
+        result = dynamic.run(plan, source, examples, reported, folder, _print_lines, unlabelled=more)
     except FloatingPointError as error:
         raise EngineError(str(error)) from error
     for name, row in {source.origin.partition(",")[0]: result["start"], **result["points"]}.items():
@@ -191,9 +205,7 @@ def _method(console: Console, path: Path, out: Path | None, data: Path | None, o
         texts = load(asked.dataset, "train", folder=data, offline=offline)
         more = sentences(texts, tokenizer, count=asked.count, max_tokens=asked.max_tokens, seed=plan.seed)
     if how := getattr(plan, "augment", None):
-        rows, _ = hold_out(Examples(examples.ids, list(range(len(examples)))), plan.held_out, plan.seed)
-        chosen = [training.texts[row] for row in cast("list[int]", rows.labels)]  # what is held out for decisions is not shown in other words either
-        more = more + _augmented(plan, chosen, how, tokenizer, offline)
+        more = more + _augmented(plan, _shown(plan, training.texts), how, tokenizer, offline)
     if done := _claim(folder, plan, fingerprint(examples)):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
@@ -282,6 +294,22 @@ def _need(*modules: str) -> None:
             importlib.import_module(module)
         except ImportError as error:
             raise MissingError(f"training needs {module}, which is not installed; install edgebench[train]") from error
+
+
+@contextmanager
+def _on(accelerator: str) -> Iterator[None]:
+    """Whatever is made within is on `accelerator`: nets, batches, optimisers. Checkpoints and weights are read on either."""
+    import torch
+
+    from edgebench.train import processes
+
+    if not torch.cuda.is_available():
+        how = f"PyTorch {torch.__version__} sees none" if torch.version.cuda else f"PyTorch {torch.__version__} is built without it"
+        raise MissingError(f"--accelerator {accelerator}: {how}; install a build of PyTorch for it where there is one, or train on the cpu")
+    if processes.count() > 1:
+        raise UsageError(f"--accelerator {accelerator} is for one process, {processes.count()} were started; leave one of the two out")
+    with torch.device(accelerator):
+        yield
 
 
 def _claim(folder: Path, plan: Recipe | TranslationRecipe | DynamicRecipe | MethodRecipe | VisionRecipe, sha256: str) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from random import Random
 
@@ -112,6 +112,7 @@ def published(net: nn.Module | None, tokenizer: Path, vectors: Vectors | None, *
     encoder.no_padding()
     encoder.no_truncation()
     unknown = encoder.token_to_id("[UNK]")
+    nearest = cache(lambda word: vectors.nearest(word, count) if vectors else [])  # most words of a corpus are met again
 
     def candidates(words: Sequence[str]) -> list[list[str]]:
         pieces = [encoder.encode(word, add_special_tokens=False).ids for word in words]
@@ -122,7 +123,7 @@ def published(net: nn.Module | None, tokenizer: Path, vectors: Vectors | None, *
                 found[at] = some
         for at, word in enumerate(words):
             if vectors is not None and replaceable(word) and (net is None or len(pieces[at]) > 1):
-                found[at] = vectors.nearest(word, count)
+                found[at] = nearest(word)
         return found
 
     return candidates

@@ -71,7 +71,7 @@ def read_run(folder: Path, which: str = "student") -> Run:
     try:
         result = json.loads((folder / "result.json").read_text())
         recipe = msgspec.convert(result["recipe"], Recipe)
-        weights = torch.load(folder / f"{which}.pt", weights_only=True)
+        weights = torch.load(folder / f"{which}.pt", weights_only=True, map_location="cpu")
         shape = recipe.student
         layers, hidden, ffn = (len(shape.layers), shape.hidden, shape.ffn) if which == "student" else _shape(weights)
         net = nets.build(

@@ -58,7 +58,7 @@ def finished(folder: Path) -> Best | None:
         recipe = msgspec.convert(result["recipe"], Recipe)
         way = max(summary(result), key=lambda row: row[2] / row[1])[0]
         best = max((one for one in result["students"] if one["way"] == way), key=lambda one: one["right"])
-        state = torch.load(folder / f"student-{way}-{best['seed']}.pt", weights_only=True)
+        state = torch.load(folder / f"student-{way}-{best['seed']}.pt", weights_only=True, map_location="cpu")
         net = ResNet(recipe.student.depth, recipe.student.width, len(state["classifier.bias"]))
         net.load_state_dict(state)
     except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):

@@ -94,7 +94,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         from safetensors.torch import load_file
 
         return dict(load_file(path))
-    return dict(torch.load(path, weights_only=True))
+    return dict(torch.load(path, weights_only=True, map_location="cpu"))
 
 
 def _max_tokens(config: dict[str, Any]) -> int:

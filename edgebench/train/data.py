@@ -112,7 +112,7 @@ def hold_out(examples: Examples, count: int, seed: int) -> tuple[Examples, Examp
     """Split off `count` random examples: what checkpoints are judged on, so that the reported set stays unseen."""
     if not 0 < count < len(examples):
         raise ValueError(f"cannot hold out {count} of {len(examples)} examples; give a count between")
-    order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed)).tolist()
+    order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(seed), device="cpu").tolist()
     return examples.select(order[count:]), examples.select(order[:count])
 
 
@@ -131,12 +131,12 @@ def collate(examples: Examples, rows: Sequence[int], pad: int = 0) -> Batch:
 def shuffled(examples: Examples, batch_size: int, *, seed: int, epoch: int) -> list[list[int]]:
     """The epoch's batches as lists of rows; the same for the same seed and epoch, so that a run resumes exactly."""
     generator = torch.Generator().manual_seed(seed * 1_000 + epoch)
-    order = torch.randperm(len(examples), generator=generator).tolist()
+    order = torch.randperm(len(examples), generator=generator, device="cpu").tolist()
     batches: list[list[int]] = []
     for start in range(0, len(order), batch_size * POOL_BATCHES):
         pool = sorted(order[start:start + batch_size * POOL_BATCHES], key=lambda row: len(examples.ids[row]))
         batches += [pool[at:at + batch_size] for at in range(0, len(pool), batch_size)]
-    return [batches[at] for at in torch.randperm(len(batches), generator=generator).tolist()]
+    return [batches[at] for at in torch.randperm(len(batches), generator=generator, device="cpu").tolist()]
 
 
 def in_order(examples: Examples, batch_size: int = 64) -> Iterator[Batch]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from edgebench.train.data import Examples, fingerprint, hold_out, in_order
 from edgebench.train.elastic import Elastic, Point, ordered, sandwich
 from edgebench.train.exits import Exits, joint, predict
 from edgebench.train.loop import Schedule, predict_logits, train
+from edgebench.train.recipe import Unlabelled
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 
@@ -32,7 +34,7 @@ Progress = Callable[[str, int, int, dict[str, float]], None]
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One recipe file. `start` names the card of the fine-tuned net, which also is the teacher. `widths` and `depths` are those of an elastic net.
 
-    `held_out` training sentences are kept for decisions; the dev set is only reported.
+    `held_out` training sentences are kept for decisions; the dev set is only reported. The teacher is imitated on `unlabelled` sentences too.
     """
 
     schema: int
@@ -47,6 +49,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     widths: tuple[float, ...] = (1.0,)
     depths: tuple[float, ...] = (1.0,)
     held_out: int = 2_000
+    unlabelled: Unlabelled | None = None
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -66,19 +69,21 @@ def read(path: Path) -> Recipe:
 
 
 def run(
-    recipe: Recipe, source: Source, examples: Examples, dev: Examples, out: Path, progress: Progress = lambda stage, step, steps, losses: None
+    recipe: Recipe, source: Source, examples: Examples, dev: Examples, out: Path, progress: Progress = lambda stage, step, steps, losses: None,
+    *, unlabelled: Examples | None = None,
 ) -> dict[str, Any]:
     """Train by `recipe` into `out` (net.pt, result.json) and return what result.json holds."""
     torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
     training, held_out = hold_out(examples, recipe.held_out, recipe.seed)
-    targets = _targets(source.net, training, out / "targets.pt")
     torch.manual_seed(recipe.seed)
     module = start(recipe, source.net, training)
+    imitated_on = training + unlabelled if unlabelled else training
+    targets = _targets(source.net, imitated_on, out / "targets.pt")
     loss = sandwich(module, recipe.points, targets) if isinstance(module, Elastic) else joint(module, targets)
     module.net.bert.embeddings.word_embeddings.requires_grad_(False)  # what words mean stays the teacher's
     minutes = train(
-        loss, module, training, recipe.train, seed=recipe.seed, checkpoint=out / f"{recipe.method}.checkpoint", log=out / f"{recipe.method}.jsonl",
+        loss, module, imitated_on, recipe.train, seed=recipe.seed, checkpoint=out / f"{recipe.method}.checkpoint", log=out / f"{recipe.method}.jsonl",
         progress=lambda step, steps, losses: progress(recipe.method, step, steps, losses),
     )
     torch.save(module.state_dict(), out / "net.pt")
@@ -96,7 +101,7 @@ def run(
 def start(recipe: Recipe, net: BertForSequenceClassification, training: Examples) -> Elastic | Exits:
     """What is trained, before any step."""
     if recipe.method == "exits":
-        return Exits(net)
+        return Exits(copy.deepcopy(net))  # what it starts from stays the teacher
     return Elastic(ordered(net, prune.importance(net, measured(training, recipe.seed))), recipe.points)
 
 
@@ -118,7 +123,7 @@ def _targets(teacher: BertForSequenceClassification, examples: Examples, path: P
         part = path.with_suffix(".part")
         torch.save(predict_logits(teacher, examples), part)
         os.replace(part, path)
-    targets: Tensor = torch.load(path, weights_only=True)
+    targets: Tensor = torch.load(path, weights_only=True, map_location=torch.get_default_device())
     return targets
 
 

@@ -70,7 +70,7 @@ def read_run(folder: Path, source: Source, examples: Examples) -> Run:
         raise CardError(f"{folder} is no finished run of a net of many speeds; expected net.pt and result.json, as `edgebench train` leaves them")
     module = start(recipe, source.net, hold_out(examples, recipe.held_out, recipe.seed)[0])
     try:
-        module.load_state_dict(torch.load(folder / "net.pt", weights_only=True))
+        module.load_state_dict(torch.load(folder / "net.pt", weights_only=True, map_location="cpu"))
     except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
         raise CardError(f"{folder / 'net.pt'} is not the net of this recipe ({' '.join(str(error).split())[:200]}); train it again") from error
     return Run(recipe, json.loads((folder / "result.json").read_text()), module.eval(), source)

@@ -70,7 +70,7 @@ def train(
             order = shuffled(examples, schedule.batch_size, seed=seed, epoch=epoch)
         for group in optimiser.param_groups:
             group["lr"] = schedule.learning_rate * schedule.rate(step, steps)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        with torch.autocast(torch.get_default_device().type, dtype=torch.bfloat16, enabled=bf16):
             rows, weight = processes.share(order[position])
             terms = loss(collate(examples, rows))
             total = torch.stack([term.float() for term in terms.values()]).sum()
@@ -100,7 +100,7 @@ def predict_logits(net: nn.Module, examples: Examples, *, bf16: bool = False) ->
     net.eval()
     logits: Tensor | None = None
     for batch in in_order(examples):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+        with torch.autocast(torch.get_default_device().type, dtype=torch.bfloat16, enabled=bf16):
             out = net(input_ids=batch.ids, attention_mask=batch.mask).logits.float()
         if logits is None:
             logits = torch.zeros(len(examples), *([max(map(len, examples.ids))] if out.ndim == 3 else []), out.shape[-1])
@@ -140,19 +140,26 @@ def _adamw(modules: nn.Module, schedule: Schedule) -> torch.optim.AdamW:
 
 
 def _resume(checkpoint: Path, modules: nn.Module, optimiser: torch.optim.Optimizer, seed: int) -> tuple[int, float]:
-    state = processes.shared(torch.load(checkpoint, weights_only=True) if processes.is_first() and checkpoint.exists() else None)
+    place = torch.get_default_device()
+    known = processes.is_first() and checkpoint.exists()
+    state = processes.shared(torch.load(checkpoint, weights_only=True, map_location=place) if known else None)
     if state is None:
         torch.manual_seed(seed)
         return 0, 0.0
     modules.load_state_dict(state["modules"])
     optimiser.load_state_dict(state["optimiser"])
-    torch.set_rng_state(state["random"])
+    torch.set_rng_state(state["random"].cpu())
+    if "draws" in state and place.type != "cpu":
+        torch.get_device_module(place).set_rng_state(state["draws"].cpu())
     return state["step"], state["spent_s"]
 
 
 def _save(checkpoint: Path, step: int, spent_s: float, modules: nn.Module, optimiser: torch.optim.Optimizer) -> None:
     part = checkpoint.with_suffix(".part")
-    torch.save({"step": step, "spent_s": spent_s, "modules": modules.state_dict(), "optimiser": optimiser.state_dict(), "random": torch.get_rng_state()}, part)
+    state = {"step": step, "spent_s": spent_s, "modules": modules.state_dict(), "optimiser": optimiser.state_dict(), "random": torch.get_rng_state()}
+    if torch.get_default_device().type != "cpu":
+        state["draws"] = torch.get_device_module(torch.get_default_device()).get_rng_state()  # dropout's, on an accelerator
+    torch.save(state, part)
     os.replace(part, checkpoint)
 
 

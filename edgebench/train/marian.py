@@ -217,7 +217,7 @@ def save(net: Marian, path: Path) -> None:
 
 def read(path: Path) -> Marian:
     """What `save` wrote."""
-    saved = torch.load(path, weights_only=True)
+    saved = torch.load(path, weights_only=True, map_location="cpu")
     net = Marian(Shape(**saved["shape"]))
     net.load_state_dict(saved["weights"])
     return net.eval()

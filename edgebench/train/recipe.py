@@ -185,7 +185,8 @@ def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progres
     torch.save(student.state_dict(), out / "student.pt")
     result["student"] = {"minutes": spent, "parameters": nets.parameter_count(student), **_scores(student, held_out, data)}
     dev = f"{METRICS[recipe.task]}_dev"
-    result["student_over_teacher"] = result["student"][dev] / result["teacher"][dev]
+    if result["teacher"][dev]:  # a teacher that learnt nothing finds no name
+        result["student_over_teacher"] = result["student"][dev] / result["teacher"][dev]
     whole.write(out / "result.json", json.dumps(result, indent=2) + "\n")
     return result
 
@@ -214,7 +215,7 @@ def _targets(teacher: Net, examples: Examples, path: Path, recipe: Recipe) -> Te
         part = path.with_suffix(".part")
         torch.save(predict_logits(teacher, examples, bf16=recipe.bf16), part)
         os.replace(part, path)
-    targets: Tensor = torch.load(path, weights_only=True)
+    targets: Tensor = torch.load(path, weights_only=True, map_location=torch.get_default_device())
     return targets
 
 

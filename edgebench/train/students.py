@@ -200,7 +200,8 @@ def read(folder: Path) -> tuple[Net, dict[str, Any]]:
     """The net of a finished run, and its result; CardError if the run is not finished, or the folder holds something else."""
     try:
         result = json.loads((folder / "result.json").read_text())
-        weights, shape, kind = torch.load(folder / "student.pt", weights_only=True), result["shape"], methods.KINDS[result["recipe"]["method"]]
+        weights = torch.load(folder / "student.pt", weights_only=True, map_location="cpu")
+        shape, kind = result["shape"], methods.KINDS[result["recipe"]["method"]]
         if kind is AdaBert:
             found, table = msgspec.convert(shape["found"], cells.Architecture), weights["words.weight"]
             net: Net = cells.build(found, width=shape["width"], vocab=len(table), labels=len(weights["classifier.weight"]), positions=shape["positions"])
@@ -248,7 +249,7 @@ def _answers(teacher: Net, examples: Examples, setting: Setting) -> Tensor:
         part = path.with_suffix(".part")
         torch.save(predict_logits(teacher, examples), part)
         os.replace(part, path)
-    return cast(Tensor, torch.load(path, weights_only=True))
+    return cast(Tensor, torch.load(path, weights_only=True, map_location=torch.get_default_device()))
 
 
 def _stage(name: str, loss: Loss, modules: nn.Module, examples: Examples, schedule: Schedule, seed: int, setting: Setting) -> None:

@@ -3,9 +3,9 @@
     edgebench train opus-mt-en-fr-small --out runs/opus-mt-en-fr-small
 
 The steps are those of sequence-level distillation (Y. Kim, A. Rush, arXiv 1606.07947) as cheaply as they can be had: keep the words that
-the domain uses; let the teacher translate the training sentences, greedily; cut the student out of the teacher, its encoder whole
-and its decoder shallow (J. Kasai et al., arXiv 2006.10369), and train the decoder alone on those translations. Started again on
-the same folder a run goes on where it was.
+the domain uses; let the teacher translate the training sentences, greedily; train a student on those translations. It is cut out of
+the teacher, its encoder whole and its decoder shallow (J. Kasai et al., arXiv 2006.10369), of which the decoder alone is trained; or it is a
+narrow net of random weights. Started again on the same folder a run goes on where it was.
 """
 
 from __future__ import annotations
@@ -27,27 +27,41 @@ from edgebench.models.data import Labelled
 from edgebench.train import marian, pieces
 from edgebench.train.data import UNLABELLED, Batch, Examples, fingerprint
 from edgebench.train.loop import Loss, Schedule, train
-from edgebench.train.marian import Marian
+from edgebench.train.marian import Marian, Shape
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
 TOGETHER = 64  # sentences of like length translated at once
 LATIN = 0x24F  # the last letter of Latin Extended-B: what single characters are kept up to, besides those that occur
 
 
+class Narrow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The shape of a student that has nothing of its teacher's but the words."""
+
+    width: int
+    heads: int
+    ffn: int
+    encoder_layers: int
+    decoder_layers: int
+    dropout: float = 0.1
+
+
 class Student(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Layers of the teacher (1-based) that the student keeps; one of the decoder is named by the layers that its self-attention,
-    its attention to the source and its feed-forward part come from. With `train_encoder` its encoder is trained too."""
+    its attention to the source and its feed-forward part come from. With `train_encoder` its encoder is trained too.
+    Or its `shape`: then it starts from random weights, and all of it is trained."""
 
-    encoder: tuple[int, ...]
-    decoder: tuple[tuple[int, int, int], ...]
     schedule: Schedule
+    encoder: tuple[int, ...] = ()
+    decoder: tuple[tuple[int, int, int], ...] = ()
     train_encoder: bool = False
+    shape: Narrow | None = None
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One recipe file. A piece is kept in the word table if it occurs `least` times in the training sentences of either side.
 
-    The teacher translates the first `sentences` of them in an order drawn by the seed.
+    The teacher translates the first `sentences` of them in an order drawn by the seed. With `references` the student learns
+    from the data set's own translations of these as well.
     """
 
     schema: int
@@ -61,6 +75,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sentences: int
     least: int = 2
     max_tokens: int = 128
+    references: bool = False
 
 
 def read(path: Path) -> Recipe:
@@ -70,6 +85,10 @@ def read(path: Path) -> Recipe:
         raise CardError(f"{path}: schema is {recipe.schema}, this edgebench reads schema 1; update edgebench")
     if recipe.task != "translation":
         raise CardError(f"{path}: task is {recipe.task!r}; this recipe trains a translator: 'translation'")
+    student = recipe.student
+    if bool(student.shape) == bool(student.encoder and student.decoder):
+        said = "layers of its teacher and a shape" if student.shape else "neither layers of its teacher nor a shape"
+        raise CardError(f"{path}: the student has {said}; give encoder and decoder, or shape")
     return recipe
 
 
@@ -84,10 +103,13 @@ def run(
     marian.save(teacher, out / "trimmed.pt")
     reader, writer = pieces.reader(weights / "source.spm", names), pieces.writer(names)
     sources = _ids(reader, training.texts, recipe.max_tokens)
-    order = torch.randperm(len(sources), generator=torch.Generator().manual_seed(recipe.seed)).tolist()[: recipe.sentences]
+    order = torch.randperm(len(sources), generator=torch.Generator().manual_seed(recipe.seed), device="cpu").tolist()[: recipe.sentences]
     sources = [sources[row] for row in order]
     targets = _translations(teacher, sources, out / "translations.jsonl", progress)
     examples = Examples(sources, targets)
+    if recipe.references:
+        theirs = _ids(pieces.reader(weights / "target.spm", names), [training.references[row] for row in order], recipe.max_tokens)
+        examples = examples + Examples(sources, theirs)
     student = start(teacher, recipe)
     spent = train(
         imitation(student), student, examples, recipe.student.schedule, seed=recipe.seed, checkpoint=out / "student.checkpoint", log=out / "student.jsonl",
@@ -127,6 +149,9 @@ def trimmed(net: Marian, weights: Path, training: Labelled, least: int, words: i
 def start(teacher: Marian, recipe: Recipe) -> Marian:
     """The student before any step, with what is not to be trained frozen."""
     torch.manual_seed(recipe.seed)
+    if recipe.student.shape:
+        words = {name: getattr(teacher.shape, name) for name in ("vocab", "end", "start", "unknown", "places")}
+        return Marian(Shape(**words, **msgspec.structs.asdict(recipe.student.shape)))
     student = marian.keep_layers(teacher, recipe.student.encoder, recipe.student.decoder)
     student.words.requires_grad_(False)
     student.encoder.requires_grad_(recipe.student.train_encoder)

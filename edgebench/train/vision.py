@@ -100,9 +100,9 @@ def run(
     """Train by `recipe` into `out` (teacher.pt, student-WAY-SEED.pt, result.json) and return what result.json holds, written after each seed."""
     torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
-    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(recipe.seeds[0]))[: recipe.pictures].numpy()
-    pixels, labels = _tensor(training.pixels[order]), torch.from_numpy(training.labels[order])
-    judge, right = _tensor(test.pixels), torch.from_numpy(test.labels)
+    order = torch.randperm(len(training), generator=torch.Generator().manual_seed(recipe.seeds[0]), device="cpu")[: recipe.pictures].numpy()
+    pixels, labels = _tensor(training.pixels[order]), torch.tensor(training.labels[order])
+    judge, right = _tensor(test.pixels), torch.tensor(test.labels)
     mean, std = _moments(pixels)
     torch.manual_seed(recipe.seeds[0])
     teacher = nn.ModuleDict({"labels": _net(recipe.teacher, training)})
@@ -112,7 +112,7 @@ def run(
     guide = teacher["labels"].eval().requires_grad_(False)
     result: dict[str, Any] = {
         "schema": 1, "recipe": msgspec.to_builtins(recipe), "n_test": len(test), "mean": mean.flatten().tolist(), "std": std.flatten().tolist(),
-        "train_sha256": hashlib.sha256(pixels.numpy().tobytes() + labels.numpy().tobytes()).hexdigest(), "test_sha256": list(test.sha256),
+        "train_sha256": hashlib.sha256(pixels.cpu().numpy().tobytes() + labels.cpu().numpy().tobytes()).hexdigest(), "test_sha256": list(test.sha256),
         "teacher": {"minutes": minutes, "parameters": _size(guide), **_score(correct(guide, judge, right, mean, std))}, "students": [],
     }
     for seed in recipe.seeds:
@@ -153,13 +153,13 @@ def train(
     per_epoch = len(labels) // schedule.batch_size
     steps, step, spent_s = per_epoch * len(schedule.sides), 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, weights_only=True, map_location=torch.get_default_device())
         nets.load_state_dict(state["nets"]), optimiser.load_state_dict(state["optimiser"])
         step, spent_s = state["step"], state["spent_s"]
     started = saved = time.monotonic()
     while step < steps:
         epoch, place = divmod(step, per_epoch)
-        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(1_000 * seed + epoch))
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(1_000 * seed + epoch), device="cpu")
         rows = order[place * schedule.batch_size : (place + 1) * schedule.batch_size]
         batch = normalised(augmented(pixels[rows], torch.Generator().manual_seed(seed + step)), mean, std, schedule.sides[epoch])
         with torch.no_grad():
@@ -205,10 +205,13 @@ def augmented(pixels: Tensor, random: torch.Generator) -> Tensor:
     """Each (3, H, W) picture mirrored or not, and cut at a random place out of itself with a black border of `BORDER` pixels."""
     n, _, height, width = pixels.shape
     padded = nn.functional.pad(pixels, (BORDER,) * 4)
-    down, right = (torch.randint(0, 2 * BORDER + 1, (n, 1), generator=random) + torch.arange(size) for size in (height, width))
-    mirrored = torch.rand(n, 1, generator=random) < 0.5
+    # drawn on the processor, so that every device cuts alike
+    draws = [torch.randint(0, 2 * BORDER + 1, (n, 1), generator=random, device="cpu") for _ in range(2)]
+    mirrored = (torch.rand(n, 1, generator=random, device="cpu") < 0.5).to(pixels.device)
+    down, right = (draw.to(pixels.device) + torch.arange(size, device=pixels.device) for draw, size in zip(draws, (height, width), strict=True))
     right = torch.where(mirrored, right.flip(1), right)
-    return padded[torch.arange(n)[:, None, None, None], torch.arange(3)[None, :, None, None], down[:, None, :, None], right[:, None, None, :]]
+    rows, colours = torch.arange(n, device=pixels.device), torch.arange(3, device=pixels.device)
+    return padded[rows[:, None, None, None], colours[None, :, None, None], down[:, None, :, None], right[:, None, None, :]]
 
 
 def normalised(pixels: Tensor, mean: Tensor, std: Tensor, side: int) -> Tensor:
@@ -242,7 +245,7 @@ def _net(shape: Net, pictures: Pictures) -> ResNet:
 
 
 def _tensor(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).to(torch.get_default_device())
 
 
 def _moments(pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -116,6 +116,17 @@ def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     assert str(result.exception) == "training needs torch, which is not installed; install edgebench[train]"
 
 
+@pytest.mark.parametrize(("built", "said"), [(None, "is built without it"), ("13.0", "sees none")])
+def test_an_accelerator_that_is_not_there_is_refused(tiny: Path, monkeypatch: pytest.MonkeyPatch, built: str | None, said: str) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.version, "cuda", built)
+    with pytest.raises(MissingError, match=f"--accelerator cuda: PyTorch .* {said}; install a build of PyTorch for it where there is one, or train on the cpu"):
+        run(tiny, "--accelerator", "cuda")
+    assert not (tiny.parent / "out" / "student.pt").exists()
+
+
 def test_an_unknown_recipe_names_those_there_are() -> None:
     with pytest.raises(UsageError, match=r"there is no recipe 'tinybert'; there are .*tinybert-sst2.* Did you mean 'tinybert-sst2'\?"):
         find("tinybert")

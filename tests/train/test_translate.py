@@ -152,6 +152,36 @@ def test_only_the_decoder_is_trained_and_the_loss_is_over_real_tokens(weights: P
     assert both == pytest.approx((4 * one + 2 * other) / 6, rel=1e-4)
 
 
+SHAPE = "shape = { width = 8, heads = 2, ffn = 12, encoder_layers = 2, decoder_layers = 1, dropout = 0.0 }"
+
+
+def test_a_narrow_student_has_its_own_shape_and_all_of_it_is_trained(weights: Path, tmp_path: Path) -> None:
+    (tmp_path / "tiny.toml").write_text(RECIPE.replace("encoder = [1]\ndecoder = [[1, 2, 2]]", SHAPE))
+    teacher = marian.load(weights)
+    student = translate.start(teacher, translate.read(tmp_path / "tiny.toml"))
+    assert (student.shape.width, student.shape.encoder_layers, student.shape.decoder_layers) == (8, 2, 1)
+    assert all(getattr(student.shape, name) == getattr(teacher.shape, name) for name in ("vocab", "start", "end", "unknown"))
+    assert all(one.requires_grad for one in student.parameters())
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("", "neither layers of its teacher nor a shape"), (f"encoder = [1]\ndecoder = [[1, 2, 2]]\n{SHAPE}", "layers of its teacher and a shape")],
+)
+def test_a_student_has_layers_or_a_shape(tmp_path: Path, given: str, said: str) -> None:
+    (tmp_path / "tiny.toml").write_text(RECIPE.replace("encoder = [1]\ndecoder = [[1, 2, 2]]", given))
+    with pytest.raises(CardError, match=f"the student has {said}; give encoder and decoder, or shape"):
+        translate.read(tmp_path / "tiny.toml")
+
+
+def test_a_narrow_student_that_learns_from_references_translates_as_they_do(weights: Path, tmp_path: Path) -> None:
+    """Its teacher has random weights: what it learns, it has from the references."""
+    text = RECIPE.replace("encoder = [1]\ndecoder = [[1, 2, 2]]", SHAPE.replace("width = 8", "width = 32")).replace("least = 1", "least = 1\nreferences = true")
+    (tmp_path / "tiny.toml").write_text(text.replace("epochs = 2", "epochs = 40").replace("1e-3", "1e-2"))
+    result = translate.run(translate.read(tmp_path / "tiny.toml"), sentences(60), sentences(60), weights, tmp_path / "out")
+    assert result["student"]["bleu_dev"] > 5 * max(result["teacher"]["bleu_dev"], 0.02)
+
+
 def test_a_trimmed_net_is_filled_up_with_the_likeliest_pieces_and_says_the_same_of_those_it_has(weights: Path) -> None:
     net, names = marian.load(weights), pieces.names_of(weights / "vocab.json")
     few = sentences(1)
