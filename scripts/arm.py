@@ -1,7 +1,6 @@
-"""A root file system of Debian for ARM with edgebench's packages, and a bundle of it that needs nothing of the phone that it is pushed to.
+"""A root file system of Debian for ARM with edgebench's packages: what the tests of emulated machines run in.
 
-    python scripts/arm.py root arm64 DEST --packages python3
-    python scripts/arm.py bundle DEST.tar.gz                # arm64: interpreter, libc, wheels and edgebench
+    python scripts/arm.py arm64 DEST --packages python3
 
 Nothing foreign is run: apt chooses and downloads for the other architecture, dpkg-deb unpacks, pip downloads wheels for its platform. Needs
 apt, dpkg and pip, and no right beyond those of an ordinary user.
@@ -10,15 +9,15 @@ apt, dpkg and pip, and no right beyond those of an ordinary user.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from edgebench.devices import debian
 
 HERE = Path(__file__).resolve().parent.parent
 PYTHON = ("python3-minimal", "python3", "libpython3-stdlib", "libgomp1", "libstdc++6", "libatomic1", "zlib1g", "dash", "coreutils", "libc-bin")
@@ -33,46 +32,22 @@ ENGINES = {
     "tflite": ("ai-edge-litert", "flatbuffers", "typing-extensions", "backports.strenum", "tqdm"),
     "torchscript": ("torch<2.11", "filelock", "sympy", "networkx", "jinja2", "fsspec", "mpmath", "markupsafe", "typing-extensions"),
 }
-LAUNCHER = """\
-#!/system/bin/sh
-# glibc's own loader, so that nothing of the phone's libc is needed; --argv0 lets Python find this file again for its children
-here=${0%/*}
-export PYTHONHOME="$here/usr" PYTHONPATH="$here/app:$here/site" EDGEBENCH_HOME="$here/home" TMPDIR="$here/tmp" LD_LIBRARY_PATH=
-exec "$here/lib/ld-linux-aarch64.so.1" --argv0 "$0" --library-path "$here/lib" "$here/usr/bin/python3.11" "$@"
-"""
+MACHINES = {architecture: machine for machine, architecture in debian.ARCHITECTURES.items()}
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("root")
-    one.add_argument("architecture", choices=PLATFORMS)
-    one.add_argument("folder", type=Path)
-    one.add_argument("--packages", nargs="*", default=[])
-    other = commands.add_parser("bundle")
-    other.add_argument("archive", type=Path)
-    other.add_argument("--engines", nargs="*", default=["onnxruntime", "tflite"], choices=ENGINES)
+    parser.add_argument("architecture", choices=PLATFORMS)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--packages", nargs="*", default=[])
     said = parser.parse_args()
-    if said.command == "root":
-        root(said.architecture, said.folder, said.packages)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        made = bundle(Path(folder), said.engines)
-        with tarfile.open(said.archive, "w:gz") as archive:
-            archive.add(made, arcname="edgebench")
-    print(f"{said.archive}: {said.archive.stat().st_size / 1e6:.0f} MB")
+    root(said.architecture, said.folder, said.packages)
 
 
 def root(architecture: str, folder: Path, packages: Sequence[str] = (), *, suite: str = "bookworm") -> Path:
     """Debian for the architecture with Python and `packages`, unpacked below `folder`; no maintainer script has run."""
-    for name in ("usr/bin", "usr/sbin", "usr/lib", "tmp", "proc", "dev", "sys", "root", "etc", "mnt"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for name in ("bin", "sbin", "lib"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(f"usr/{name}")
-    for deb in debs(architecture, (*PYTHON, *packages), folder.with_name(f"{folder.name}.apt"), suite=suite):
-        unpack(deb, folder)
+    debian.root(MACHINES[architecture], (*PYTHON, *packages), folder, folder.with_name(f"{folder.name}.apt"), suite=suite)
     if not (folder / "usr/bin/sh").exists():
         (folder / "usr/bin/sh").symlink_to("dash")
     (folder / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
@@ -82,33 +57,6 @@ def root(architecture: str, folder: Path, packages: Sequence[str] = (), *, suite
             if not link.is_symlink():
                 link.symlink_to(f"{kind}/{library.name}")
     return folder
-
-
-def debs(architecture: str, packages: Sequence[str], state: Path, *, suite: str) -> list[Path]:
-    """The packages and all that they need, downloaded from the mirror that this system uses."""
-    for name in ("lists/partial", "cache/archives/partial", "parts"):
-        (state / name).mkdir(parents=True, exist_ok=True)
-    (state / "status").touch()
-    asked = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
-    mirror = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[0]
-    (state / "parts/debian.sources").write_text(
-        f"Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
-    )
-    options = {
-        "APT::Architecture": architecture, "APT::Architectures": architecture, "APT::Install-Recommends": "0", "APT::Sandbox::User": "root",
-        "Debug::NoLocking": "1", "Dir::State::Lists": f"{state}/lists", "Dir::State::status": f"{state}/status", "Dir::Cache": f"{state}/cache",
-        "Dir::Etc::SourceList": "/dev/null", "Dir::Etc::SourceParts": f"{state}/parts",
-    }
-    apt = ["apt-get", *(f"-o{name}={value}" for name, value in options.items()), "-q", "-y"]
-    _quietly([*apt, "update"])
-    _quietly([*apt, "--download-only", "install", *packages])
-    return sorted((state / "cache/archives").glob("*.deb"))
-
-
-def unpack(deb: Path, folder: Path) -> None:
-    """The files of a package."""
-    with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(deb)], stdout=subprocess.PIPE) as source:
-        subprocess.run(["tar", "-x", "-C", str(folder), "--keep-directory-symlink", "--no-same-owner"], stdin=source.stdout, check=True)
 
 
 def wheels(architecture: str, names: Sequence[str], into: Path, *, python: str = "3.11") -> None:
@@ -127,24 +75,6 @@ def application(into: Path) -> None:
     """edgebench itself with its models and profiles."""
     for name in ("edgebench", "models", "devices"):
         shutil.copytree(HERE / name, into / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
-
-
-def bundle(folder: Path, engines: Sequence[str]) -> Path:
-    """A folder that can be put anywhere: `python` in it starts the interpreter with everything that edgebench needs."""
-    made = folder / "edgebench"
-    system = root("arm64", folder / "root")
-    for name in ("lib", "usr/bin", "usr/lib", "home", "tmp", "site", "app"):
-        (made / name).mkdir(parents=True, exist_ok=True)
-    for library in system.glob("usr/lib/aarch64-linux-gnu/*.so*"):
-        shutil.copy(library, made / "lib" / library.name)  # links become files: not every file system has them
-    shutil.copy(system / "usr/bin/python3.11", made / "usr/bin/python3.11")
-    ignored = shutil.ignore_patterns("__pycache__", "test")
-    shutil.copytree(system / "usr/lib/python3.11", made / "usr/lib/python3.11", ignore=ignored, ignore_dangling_symlinks=True)
-    wheels("arm64", [*SMALL, *(name for engine in engines for name in ENGINES[engine])], made / "site")
-    application(made / "app")
-    (made / "python").write_text(LAUNCHER)
-    os.chmod(made / "python", 0o755)
-    return made
 
 
 def _quietly(command: Sequence[str]) -> None:

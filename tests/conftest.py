@@ -21,8 +21,8 @@ def bag_of_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card.write_text(
         'schema = 1\nname = "bag"\ntask = "text-classification"\nabout = "a bag of words"\nlicence = "Apache-2.0"\nsource = "made in a test"\n'
         'labels = ["negative", "positive"]\ndataset = "sst2"\nreference = "onnx/fp32"\npreprocess = { max_tokens = 16 }\n'
-        f'[files]\ntokenizer = {{ file = "bag/tokenizer.json", {_digest(folder / "bag" / "tokenizer.json")} }}\n'
-        f'[[variants]]\nformat = "onnx"\nprecision = "fp32"\nfile = "bag/bag.onnx"\n{_digest(folder / "bag" / "bag.onnx").replace(", ", chr(10))}\n'
+        f'[files]\ntokenizer = {{ file = "bag/tokenizer.json", {digest(folder / "bag" / "tokenizer.json")} }}\n'
+        f'[[variants]]\nformat = "onnx"\nprecision = "fp32"\nfile = "bag/bag.onnx"\n{digest(folder / "bag" / "bag.onnx").replace(", ", chr(10))}\n'
     )
     return card
 
@@ -36,7 +36,8 @@ def home(bag_of_words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path / "home"
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """As cards say it, on one line."""
     data = path.read_bytes()
     return f'sha256 = "{hashlib.sha256(data).hexdigest()}", size_bytes = {len(data)}'
 

@@ -83,7 +83,7 @@ def check(context: click.Context, name: str) -> None:
 
 @command.command()
 @click.argument("name")
-@click.option("--address", required=True, metavar="USER@HOST", help="Where ssh finds it; a name from your ssh_config will do.")
+@click.option("--address", required=True, metavar="USER@HOST", help="Where ssh finds it; a name from your ssh_config will do. By adb: its serial.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: what ssh_config says, or 22.")
 @click.option("--python", default="python3", show_default=True, help="The interpreter there that has edgebench, e.g. venv/bin/python.")
 @click.option("--ssh-config", type=click.Path(exists=True, dir_okay=False, resolve_path=True), help="A file to read in place of your own ssh_config.")
@@ -124,9 +124,9 @@ def add(name: str, like: str | None, preparing: bool, **way: Any) -> None:
 def prepare(name: str, engines: tuple[str, ...]) -> None:
     """Put edgebench and its engines on the device of profile NAME.
 
-    The device needs ssh, Python 3.11 or later, and no network: wheels are
-    found here for its platform, copied once, and unpacked into a virtual
-    environment below one folder of edgebench's there.
+    By ssh the device needs Python 3.11 or later; a phone by adb is brought
+    one. It needs no network: wheels are found here for its platform, copied
+    once, and unpacked below one folder of edgebench's there.
     """
     executor = _executor(_read(name))
     try:
@@ -192,7 +192,7 @@ def _by_line(executor: Executor) -> LineExecutor:
 
     if not isinstance(executor, LineExecutor):
         executor.close()
-        raise UsageError("nothing is put on this machine or into a browser; expected the profile of a device that ssh reaches")
+        raise UsageError("nothing is put on this machine or into a browser; expected the profile of a device that ssh or adb reaches")
     return executor
 
 

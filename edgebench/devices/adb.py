@@ -1,6 +1,7 @@
-"""A phone at the other end of a USB cable: Android's `adb` carries requests to `edgebench.devices.far` there, in a pushed runtime.
+"""A phone at the other end of a USB cable: Android's `adb` carries requests to `edgebench.devices.far` there, run by a Python that was brought.
 
-    edgebench bench --profile phone          # once the runtime is there: docs/android.md
+    edgebench devices prepare phone
+    edgebench bench --profile phone
 
 The adb server is left as it is found: others may be using it. `adb shell` ends with status 0 also when the phone is pulled off in
 the middle, so only an answer that came whole counts.
@@ -8,19 +9,37 @@ the middle, so only an answer that came whole counts.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
-from edgebench.devices.line import PAUSES_S, Cut, LineExecutor, last_words
-from edgebench.devices.profile import Profile
+from edgebench.devices import bare, runtime
+from edgebench.devices.line import ASK_S, FAR, PAUSES_S, SLOWEST_BYTES_PER_S, Cut, LineExecutor, last_words
+from edgebench.devices.profile import Profile, check_machine
 from edgebench.errors import DeviceError, UnsupportedError
+from edgebench.models.artifact import digest_of
+from edgebench.units import bytes_text
 
 CALL_S = 60.0  # a server that has to be started first takes some seconds
-PYTHON = "/data/local/tmp/edgebench/python"  # where the bundle is pushed to
+FOLDER = "/data/local/tmp/edgebench"  # where a phone's shell may write and run programs; all that edgebench has there is below it
+PYTHON = f"{FOLDER}/runtime/bin/python"
+SPARE_BYTES = 64 << 20
+
+# what the phone's shell is told to run; a folder that is said there goes before ours
+HOME = f'export EDGEBENCH_HOME="${{EDGEBENCH_HOME:-{FOLDER}}}"; '
+BARE = HOME + 'exec "$1" -I -c "$2"'
+LOOK = 'uname -m; if [ -f "$1/runtime/version" ]; then cat "$1/runtime/version"; else echo none; fi; df -Pk "${1%/*}"'
+BRING = """\
+mkdir -p "$1" && cd "$1" && rm -rf runtime.tar runtime.new && cat > runtime.tar && mkdir runtime.new || exit 1
+[ "$(sha256sum < runtime.tar)" = "$2  -" ] || { echo "it changed on the way" >&2; rm -rf runtime.tar runtime.new; exit 1; }
+tar -xf runtime.tar -C runtime.new && rm runtime.tar && echo "$3" > runtime.new/version && rm -rf runtime && mv runtime.new runtime"""
+TAKE = 'if [ -d "$1" ]; then du -sk "$1" && rm -rf "$1/runtime" "$1/runtime.new" "$1/runtime.tar" && { rmdir "$1" 2>/dev/null || true; }; else echo 0; fi'
+WHOLE = "edgebench-whole"  # the last line of what such a program said, where all of it came
 
 STATES = {  # as `adb devices` names them -> half a sentence; what else it says is shown as it is
     "unauthorized": "it does not trust this computer yet; unlock it and answer \"Allow USB debugging?\" there (if it does not ask: Developer options, "
@@ -75,19 +94,82 @@ class AdbExecutor(LineExecutor):
     def _command(self) -> list[str]:
         return command(self.profile, self._serial)
 
+    def _bare_command(self) -> list[str]:
+        return _calling(self._serial, BARE, python_of(self.profile), Path(bare.__file__).read_text())
+
     def _explained(self, status: int, said: str) -> Cut | DeviceError:
         self._serial = ""
         return explained(status, said, self.profile, self.who)
 
 
-def call(*arguments: str) -> tuple[int, str, str]:
-    """One call of adb: its status, what it printed, and what it said besides."""
-    try:
-        done = subprocess.run(
-            ["adb", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=CALL_S, start_new_session=True,
-        )
-    except subprocess.TimeoutExpired:
-        return 1, "", f"no answer in {CALL_S:.0f} s"
+    # the Python that is brought
+
+    def has_python(self) -> bool:
+        return self._is_own or bool(self._look().version)
+
+    def bring_python(self, tell: Callable[[str], None]) -> None:
+        if self._is_own:
+            return
+        there = self._look()
+        check_machine(self.profile, there.machine)
+        try:
+            tar, wanted = runtime.archive(there.machine), runtime.version(there.machine)
+        except UnsupportedError as error:
+            raise type(error)(f"{self.who}: {error}") from error
+        if there.version == wanted:
+            return
+        if there.version:  # it goes with all that was made with it, unless something of it runs
+            with self.bare() as ask:
+                ask({"ask": "clean"})
+        size = tar.stat().st_size
+        if 2 * size + SPARE_BYTES > there.free_bytes:
+            raise DeviceError(f"{self.who}: {bytes_text(2 * size + SPARE_BYTES)} are needed there and {bytes_text(there.free_bytes)} are free; make room")
+        tell(f"{self.who}: {there.machine}; copying a Python with all that it needs, {bytes_text(size)}")
+        tell(runtime.UNVERIFIED)
+        self._shell(BRING, digest_of(tar), wanted, source=tar, limit_s=ASK_S + size / SLOWEST_BYTES_PER_S)
+
+    def take_python(self) -> tuple[str, int] | None:
+        return FOLDER, 1024 * int(self._shell(TAKE)[0].split()[0])
+
+    @property
+    def _is_own(self) -> bool:
+        """Whether the profile names a Python that was there before edgebench."""
+        return python_of(self.profile) != PYTHON
+
+    def _look(self) -> Look:
+        machine, version, *room = self._shell(LOOK)
+        free = re.search(r"\s(\d+)\s+\d+%\s", room[-1]) if room else None
+        if not free:
+            raise DeviceError(f"{self.who}: df says nothing of the free room there ({last_words(' '.join(room)) or 'it said nothing'}); see what the phone is")
+        return Look(machine, "" if version == "none" else version, 1024 * int(free[1]))
+
+    def _shell(self, program: str, *words: str, source: Path | None = None, limit_s: float = CALL_S) -> list[str]:
+        """The lines that a program of the phone's shell prints; its first argument is the folder there."""
+        self._connect_once()
+        said = _calling(self._serial, f"({program}\n) && echo {WHOLE}", FOLDER, *words)
+        status, out, words_said = call(*said[1:], source=source, limit_s=limit_s)
+        lines = out.split("\n")
+        if lines[-2:] != [WHOLE, ""]:
+            why = self._explained(status, words_said)
+            raise DeviceError(f"{self.who}: {why.why}") if isinstance(why, Cut) else why
+        return lines[:-2]
+
+
+class Look(NamedTuple):
+    """What a phone says before anything is there: its kernel's processor, the version of a runtime that was brought or "", and its free room."""
+
+    machine: str
+    version: str
+    free_bytes: int
+
+
+def call(*arguments: str, source: Path | None = None, limit_s: float = CALL_S) -> tuple[int, str, str]:
+    """One call of adb, which reads `source`: its status, what it printed, and what it said besides."""
+    with open(source or os.devnull, "rb") as file:
+        try:
+            done = subprocess.run(["adb", *arguments], stdin=file, capture_output=True, text=True, errors="replace", timeout=limit_s, start_new_session=True)
+        except subprocess.TimeoutExpired:
+            return 1, "", f"no answer in {limit_s:.0f} s"
     return done.returncode, done.stdout, done.stderr
 
 
@@ -123,11 +205,15 @@ def chosen(there: Sequence[Phone], profile: Profile) -> Phone:
 
 def command(profile: Profile, serial: str) -> list[str]:
     """adb's arguments for one request. The last is what the shell on the phone reads; of it the profile supplies one quoted word."""
-    return ["adb", "-s", serial, "shell", "-T", shlex.join(["exec", python_of(profile), "-P", "-m", "edgebench.devices.far"])]
+    return _calling(serial, HOME + FAR, python_of(profile))
+
+
+def _calling(serial: str, program: str, *words: str) -> list[str]:
+    return ["adb", "-s", serial, "shell", "-T", shlex.join(["exec", "sh", "-c", program, "sh", *words])]
 
 
 def python_of(profile: Profile) -> str:
-    """The interpreter there; a profile that does not say means the pushed one."""
+    """The interpreter there; a profile that does not say means the one that `edgebench devices prepare` brings."""
     return PYTHON if profile.python == "python3" else profile.python
 
 
@@ -138,16 +224,17 @@ def explained(status: int, said: str, profile: Profile, who: str) -> Cut | Devic
         return DeviceError(f"{who}: {STATES['unauthorized']}")
     if re.search(r"error: (device (offline|'.*' not found|still)|no devices|closed|protocol fault)|cannot connect to daemon", said):
         return Cut(f"the line was cut ({words}); see whether it is still plugged in")
-    python = python_of(profile)
-    push = "push the runtime again, as docs/android.md says"
+    python, do = python_of(profile), f"`edgebench devices prepare {profile.name}` puts it there"
+    if re.search(r"[Pp]ermission denied", said) and status == 126:
+        return DeviceError(f"{who}: the phone does not let its shell run {python} ({words}); another way is Termux or its browser: docs/android.md")
     if status in (126, 127):
-        return DeviceError(f"{who}: there is no {python} there ({words}); {push}, or correct the profile's `python`")
+        return DeviceError(f"{who}: there is no {python} there ({words}); {do}")
     if re.search(r"No module named|Error while finding module", said):
-        return DeviceError(f"{who}: {python} there has not what edgebench needs ({words}); {push}")
+        return DeviceError(f"{who}: {python} there has not what edgebench needs ({words}); {do}")
     if "No space left on device" in said:
         return DeviceError(f"{who}: its storage is full ({words}); make room there")
     if status == 137:
         return DeviceError(f"{who}: what waits there was killed, for lack of memory most likely; close the phone's other apps")
     if status <= 0:
         return Cut(f"the line was cut{f' ({words})' if words else ''}; see whether it is still plugged in")
-    return DeviceError(f"{who}: edgebench there ended with status {status} and gave no answer ({words or 'it said nothing'}); {push}")
+    return DeviceError(f"{who}: what was run there ended with status {status} and gave no answer ({words or 'it said nothing'}); {do}")

@@ -119,7 +119,8 @@ def gathered(far: Far, who: str, engines: Sequence[str], *, asked: bool) -> tupl
                 raise
             without[engine] = str(error)
     files.append(own(catalog.cache_folder() / "kits"))
-    return [_wheel(one) for one in sorted(set(files), key=lambda path: path.name)], without
+    named = {one.name: one for one in files}  # what two engines need comes once
+    return [_wheel(one) for _, one in sorted(named.items())], without
 
 
 def fetched(requirements: Sequence[str], far: Far, who: str) -> list[Path]:

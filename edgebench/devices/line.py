@@ -37,6 +37,12 @@ END_S = 15.0
 SLOWEST_BYTES_PER_S = 50_000  # of copying
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # a board that restarts is back within a minute
 
+# what the device's shell is told to run: what `edgebench devices prepare` put there (`bare.kit()`), else the Python of its first argument
+FAR = (
+    "h=${EDGEBENCH_HOME:+$EDGEBENCH_HOME/cache}; p=${h:-${XDG_CACHE_HOME:-$HOME/.cache}/edgebench}/far/kit/bin/python; "
+    '[ -x "$p" ] || p=$1; exec "$p" -P -m edgebench.devices.far'
+)
+
 T = TypeVar("T")
 
 
@@ -86,13 +92,24 @@ class LineExecutor:
     def _command(self) -> list[str]:
         """The program here, and its arguments, that runs `edgebench.devices.far` there."""
 
+    @abstractmethod
     def _bare_command(self) -> list[str]:
         """The program here, and its arguments, that runs `edgebench.devices.bare` there."""
-        raise UnsupportedError(f"{self.who}: it is reached in a way that has no Python of the device's own; see docs/android.md for what is pushed there")
 
     @abstractmethod
     def _explained(self, status: int, said: str) -> Cut | DeviceError:
         """Why no answer came, by how the program ended and what was said."""
+
+    def has_python(self) -> bool:
+        """Whether there is a Python there, as far as this kind of line can tell without asking it."""
+        return True
+
+    def bring_python(self, tell: Callable[[str], None]) -> None:
+        """Put one there, where this kind of line leads to devices without; `tell` hears what goes on."""
+
+    def take_python(self) -> tuple[str, int] | None:
+        """Take away what `bring_python` brings: its folder, and how many bytes were there; None for a line that brings none."""
+        return None
 
     # the contract
 
@@ -116,10 +133,7 @@ class LineExecutor:
 
         DeviceError where it cannot, or refuses; there is no second try, since what it does is done again by asking again.
         """
-        try:
-            self._connect()
-        except Cut as cut:
-            raise DeviceError(f"{self.who}: {cut.why}") from None
+        self._connect_once()
         talk, ended = Talk(self._bare_command()), list[bool]()
 
         def ask(request: dict[str, Any], files: Sequence[Path] = (), *, limit_s: float = ASK_S) -> Any:
@@ -212,6 +226,13 @@ class LineExecutor:
                 self._once(far.End(), int, (), ASK_S)
                 self._left_over = False
             self._reached = True
+
+    def _connect_once(self) -> None:
+        """The same for what is not tried again."""
+        try:
+            self._connect()
+        except Cut as cut:
+            raise DeviceError(f"{self.who}: {cut.why}") from None
 
     def _once(self, ask: Any, kind: type[T], files: Sequence[Path], limit_s: float) -> T:
         """One request and its answer."""

@@ -3,8 +3,9 @@
     edgebench devices prepare desk-pi
     edgebench devices clean desk-pi
 
-Looked at first, then given a virtual environment of its own in the folder where copied models lie, which `edgebench.devices.ssh` prefers to the
-profile's Python from then on. The wheels come from here (`edgebench.devices.kit`); what the device has already is not copied again.
+Looked at first, then given a virtual environment of its own in the folder where copied models lie, which is preferred to the profile's Python from
+then on. The wheels come from here (`edgebench.devices.kit`); what the device has already is not copied again. A phone has no Python
+that would do, and is brought one first (`edgebench.devices.runtime`).
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def prepare(executor: LineExecutor, named: Sequence[str] = (), *, tell: Callable
     if unknown:
         raise UsageError(f"engine is {unknown[0]!r}; expected one that wheels are known for: {', '.join(kit.ENGINES)}")
     who = executor.who
+    executor.bring_python(tell)
     with executor.bare() as ask:
         far = msgspec.convert(ask({"ask": "look"}), Far)
         tell(f"{who}: {far.about}; {bytes_text(far.free_bytes)} free")
@@ -76,9 +78,13 @@ def prepare(executor: LineExecutor, named: Sequence[str] = (), *, tell: Callable
 
 
 def clean(executor: LineExecutor) -> Cleaned:
-    """Remove everything that edgebench has on the device: what `prepare` made, and the models that were copied."""
-    with executor.bare() as ask:
-        return msgspec.convert(ask({"ask": "clean"}), Cleaned)
+    """Remove everything that edgebench has on the device: what `prepare` made and brought, and the models that were copied."""
+    gone = Cleaned("", None)
+    if executor.has_python():
+        with executor.bare() as ask:
+            gone = msgspec.convert(ask({"ask": "clean"}), Cleaned)
+    taken = executor.take_python()
+    return Cleaned(taken[0], (taken[1] + (gone.size_bytes or 0)) or None) if taken else gone
 
 
 def _check_room(far: Far, copied: Sequence[Wheel], who: str) -> None:

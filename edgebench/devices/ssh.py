@@ -15,17 +15,12 @@ from pathlib import Path
 
 import edgebench
 from edgebench.devices import bare
-from edgebench.devices.line import PAUSES_S, Cut, LineExecutor, last_words
+from edgebench.devices.line import FAR, PAUSES_S, Cut, LineExecutor, last_words
 from edgebench.devices.profile import Profile
 from edgebench.errors import DeviceError, UnsupportedError, UsageError
 
 CONNECT_S = 15.0
 SILENCE_S = 5  # after three times so long without a word the line counts as cut
-# what `edgebench devices prepare` put there, else the profile's Python; the folder is `bare.kit()`
-FAR = (
-    "h=${EDGEBENCH_HOME:+$EDGEBENCH_HOME/cache}; p=${h:-${XDG_CACHE_HOME:-$HOME/.cache}/edgebench}/far/kit/bin/python; "
-    '[ -x "$p" ] || p=$1; exec "$p" -P -m edgebench.devices.far'
-)
 IDLE_S = 120  # so long the shared connection outlives an edgebench that was killed
 
 

@@ -249,7 +249,7 @@ Usage: edgebench devices add [OPTIONS] NAME
 
 Options:
   --address USER@HOST   Where ssh finds it; a name from your ssh_config will
-                        do.  [required]
+                        do. By adb: its serial.  [required]
   --port INTEGER RANGE  Default: what ssh_config says, or 22.  [1<=x<=65535]
   --python TEXT         The interpreter there that has edgebench, e.g.
                         venv/bin/python.  [default: python3]
@@ -267,9 +267,9 @@ Usage: edgebench devices prepare [OPTIONS] NAME
 
   Put edgebench and its engines on the device of profile NAME.
 
-  The device needs ssh, Python 3.11 or later, and no network: wheels are found
-  here for its platform, copied once, and unpacked into a virtual environment
-  below one folder of edgebench's there.
+  By ssh the device needs Python 3.11 or later; a phone by adb is brought one.
+  It needs no network: wheels are found here for its platform, copied once,
+  and unpacked below one folder of edgebench's there.
 
 Options:
   --engine NAME  Default: those that the profile expects.

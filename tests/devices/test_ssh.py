@@ -20,8 +20,9 @@ from edgebench.bench.journal import Entry, Journal
 from edgebench.bench.plan import Model, Plan
 from edgebench.bench.run import Sweep
 from edgebench.devices import far
+from edgebench.devices.line import FAR
 from edgebench.devices.profile import Profile
-from edgebench.devices.ssh import FAR, SshExecutor, command, options
+from edgebench.devices.ssh import SshExecutor, command, options
 from edgebench.errors import DeviceError, EdgebenchError, UnsupportedError, UsageError, WorkerError
 from edgebench.models import card as cards
 from edgebench.models.data import Labelled

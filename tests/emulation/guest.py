@@ -6,11 +6,16 @@ Each request goes the way that it goes to a board: to `edgebench.devices.far`, w
 from __future__ import annotations
 
 import os
+import platform
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
+from edgebench.devices import debian
 from edgebench.devices.line import Cut, LineExecutor
 from edgebench.devices.profile import Profile
 from edgebench.errors import DeviceError
@@ -24,10 +29,13 @@ ELF = {
 }
 QEMU = {"arm64": "qemu-aarch64", "armhf": "qemu-arm"}
 CPU = {"arm64": "cortex-a72", "armhf": "cortex-a15"}  # the first is a Raspberry Pi 4's
-ENTER = """\
+PI_5 = "cortex-a76"
+REGISTER = """\
 set -e
 mount -t binfmt_misc none "$1/mnt"
 printf '%s' ":$2:M::$3:$4:$5:FPC" > "$1/mnt/register"
+"""
+ENTER = REGISTER + """\
 mount --rbind /proc "$1/proc"
 mount --rbind /dev "$1/dev"
 root=$1
@@ -37,11 +45,12 @@ exec chroot "$root" "$@"
 
 
 class Guest(LineExecutor):
-    """See `edgebench.devices.base.Executor`. `paths` are folders of Python packages in the root."""
+    """See `edgebench.devices.base.Executor`. `paths` are folders of Python packages in the root; `cpu` is one that qemu knows."""
 
-    def __init__(self, architecture: str, root: Path, emulator: Path, paths: Sequence[str], python: Sequence[str] = ("/usr/bin/python3.11",)) -> None:
+    def __init__(self, architecture: str, root: Path, emulator: Path, paths: Sequence[str], *, cpu: str | None = None) -> None:
         super().__init__(Profile(1, "guest", "an emulated machine", "ssh"), pauses_s=())
-        self._architecture, self._root, self._emulator, self._paths, self._python = architecture, root, emulator, paths, python
+        self._architecture, self._root, self._emulator, self._paths = architecture, root, emulator, paths
+        self._cpu = cpu or CPU[architecture]
         self._open = False
 
     @property
@@ -50,8 +59,8 @@ class Guest(LineExecutor):
 
     def command(self, *arguments: str) -> list[str]:
         """The guest's Python with these arguments."""
-        variables = [f"QEMU_CPU={CPU[self._architecture]}", f"PYTHONPATH={':'.join(self._paths)}", "HOME=/root", "PATH=/usr/bin", "OPENBLAS_NUM_THREADS=1"]
-        inside = ["/usr/bin/env", *variables, *self._python, *arguments] if (self._root / "usr/bin/env").exists() else [*self._python, *arguments]
+        variables = [f"QEMU_CPU={self._cpu}", f"PYTHONPATH={':'.join(self._paths)}", "HOME=/root", "PATH=/usr/bin", "OPENBLAS_NUM_THREADS=1"]
+        inside = ["/usr/bin/env", *variables, "/usr/bin/python3.11", *arguments]
         enter = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", ENTER, "sh", str(self._root)]
         return [*enter, QEMU[self._architecture], ELF[self._architecture], MASK, str(self._emulator), *inside]
 
@@ -71,6 +80,21 @@ class Guest(LineExecutor):
         return DeviceError(f"{self.who}: status {status}: {said[-2000:]}")
 
 
+def possible() -> None:
+    """Skip where no emulated machine can be entered."""
+    if not all(map(shutil.which, ("apt-get", "dpkg-deb", "unshare", "chroot"))):
+        pytest.skip("emulation needs apt, dpkg and unshare")
+    tried = subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "mount", "-t", "binfmt_misc", "none", "/mnt"], capture_output=True, text=True)
+    if tried.returncode:
+        pytest.skip(f"binfmt_misc cannot be mounted in a user namespace here (Linux 6.7 or later can): {tried.stderr.strip()}")
+
+
+def registration(architecture: str, root: Path) -> str:
+    """Lines of shell that let this kernel run the architecture's programs, within a user namespace."""
+    words = [str(root), QEMU[architecture], ELF[architecture], MASK, str(emulators() / QEMU[architecture])]
+    return f"set -- {shlex.join(words)}\n{REGISTER}set +e"
+
+
 def folder() -> Path:
     """Where roots and wheels are kept from one run to the next."""
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
@@ -81,11 +105,10 @@ def emulators() -> Path:
     """Debian 13's static qemu-user, unpacked: Debian 12's shows a guest this machine's /proc/cpuinfo, on which engines crash."""
     made = folder() / "qemu"
     if not (made / "usr/bin/qemu-aarch64").exists():
-        architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
-        for deb in arm.debs(architecture, ["qemu-user"], folder() / "qemu.apt", suite="trixie"):
+        for deb in debian.debs(platform.machine(), ["qemu-user"], folder() / "qemu.apt", suite="trixie"):
             if deb.name.startswith("qemu-user_"):
                 made.mkdir(parents=True, exist_ok=True)
-                arm.unpack(deb, made)
+                debian.unpack(deb, made)
     return made / "usr/bin"
 
 
