@@ -41,9 +41,10 @@ class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Labelled texts under a name of their own, one file for each split.
 
     `form` is "table" (.tsv or .csv, columns `text` and `label`), "words" (a word and its tag a line, `text` and `label` number
-    the columns from 0), "labelled" (a label, a blank and a text a line, in `encoding`; all else is UTF-8) or "lines" (one text a
-    line; line n of the split's file in `answers` is what line n should be answered with). `rows` names a file of row numbers
-    (`3 7-9`, from 0 after the header): only those rows of a table are used.
+    the columns from 0), "labelled" (a label, a blank and a text a line, in `encoding`; all else is UTF-8), "lines" (one text a
+    line; line n of the split's file in `answers` is what line n should be answered with) or "pairs" (a text, a tab and its answer a line;
+    what follows another tab is passed over). `rows` names a file of row numbers (`3 7-9`, from 0 after the header): only those rows of
+    a table, or those pairs, are used.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Set(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     splits: dict[str, tuple[Copy, ...]]
     text: str = ""
     label: str = ""
-    form: Literal["table", "words", "labelled", "lines"] = "table"
+    form: Literal["table", "words", "labelled", "lines", "pairs"] = "table"
     encoding: str = "utf-8"
     answers: dict[str, tuple[Copy, ...]] = {}
     rows: File | None = None
@@ -294,6 +295,14 @@ def _examples(path: Path, choice: Set, labels: tuple[str, ...], rows: frozenset[
             yield from read_tagged(path, int(choice.text), int(choice.label))
         except ValueError as error:
             raise CardError(f"{path}: {error}; expected a word in column {choice.text} and its tag in column {choice.label}") from error
+        return
+    if choice.form == "pairs":
+        for number, line in enumerate(_lines(path)):
+            if rows is None or number in rows:
+                text, tab, answer = line.partition("\t")
+                if not tab:
+                    raise CardError(f"{path} line {number + 1} has no tab; expected a text, a tab and its answer")
+                yield text.strip(), answer.partition("\t")[0].strip()
         return
     if choice.form == "labelled":
         try:

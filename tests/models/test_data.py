@@ -290,6 +290,26 @@ def test_lines_of_two_files_belong_together(empty_home: Path, tmp_path: Path) ->
         load("other", "dev", folder=tmp_path)
 
 
+def test_pairs_are_a_text_a_tab_and_its_answer_and_rows_choose_among_them(empty_home: Path, tmp_path: Path) -> None:
+    data = b"Go.\tVa !\tcredit\nTwo dogs.\tDeux chiens.\tcredit\nA cat.\tUn chat.\n"
+    (tmp_path / "a.txt").write_bytes(data)
+    files = f'[[sets.splits.dev]]\nlocal = "a.txt"\nfile = "a.txt"\n{file_table(data)}'
+    words_card(empty_home, 'form = "pairs"\n', files)
+    found = load("other", "dev", folder=tmp_path)
+    assert (found.texts, found.references) == (("Go.", "Two dogs.", "A cat."), ["Va !", "Deux chiens.", "Un chat."])
+    (empty_home / "models" / "datasets" / "a.rows").write_bytes(b"1-2\n")
+    words_card(empty_home, 'form = "pairs"\n', f'[sets.rows]\nfile = "a.rows"\n{file_table(b"1-2" + bytes([10]))}{files}')
+    assert load("other", "dev", folder=tmp_path).references == ["Deux chiens.", "Un chat."]
+
+
+def test_a_pair_without_a_tab_is_named(empty_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"Go.\tVa !\nStay.\n")
+    files = f'[[sets.splits.dev]]\nlocal = "a.txt"\nfile = "a.txt"\n{file_table((tmp_path / "a.txt").read_bytes())}'
+    words_card(empty_home, 'form = "pairs"\n', files)
+    with pytest.raises(CardError, match="line 2 has no tab; expected a text, a tab and its answer"):
+        load("other", "dev", folder=tmp_path)
+
+
 def test_files_of_different_numbers_of_lines_are_refused(empty_home: Path, tmp_path: Path) -> None:
     for name, data in (("a.en", b"one\ntwo\n"), ("a.fr", b"un\n")):
         (tmp_path / name).write_bytes(data)
