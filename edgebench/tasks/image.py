@@ -170,7 +170,7 @@ def decode(example: Any, place: int = 0) -> Image:
             opened.load()
             return _upright_rgb(opened)
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning):
-        raise InputError(_too_large(what, "far more than")) from None
+        raise InputError(_too_large(what, "far")) from None
     except FileNotFoundError:
         raise InputError(f"{what} does not exist; give the path of a picture") from None
     except pillow.UnidentifiedImageError:

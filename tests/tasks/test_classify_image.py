@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,6 +66,53 @@ def test_predict_reads_one_picture_from_standard_input(pipe: Pipeline, inputs: l
     file = io.BytesIO()
     Image.fromarray(plain(0, 255, 51)).save(file, "PNG")
     assert CliRunner().invoke(command, [str(tmp_path / "tiny.toml"), *inputs], input=file.getvalue()).output == "green  0.550  standard input\n"
+
+
+def kinds() -> dict[str, bytes]:
+    """Pictures of every odd kind, and what is none."""
+    from PIL import Image
+
+    from tests.tasks.test_image import bomb, saved
+
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    found = {mode: saved(noise.convert(mode)) for mode in ("L", "LA", "RGBA", "P", "1")}
+    found |= {"CMYK": saved(noise.convert("CMYK"), "JPEG"), "LAB": saved(noise.convert("LAB"), "TIFF"), "turned": saved(noise, "JPEG", exif=turned)}
+    found |= {"16 bits": saved(Image.fromarray(np.asarray(noise.convert("L"), np.uint16) * 257)), "32 bits": saved(noise.convert("I"), "TIFF")}
+    found |= {form: saved(noise, form, save_all=True, append_images=[noise.rotate(180)]) for form in ("GIF", "WEBP", "PNG", "TIFF")}
+    found |= {"1 pixel": saved(noise.resize((1, 1))), "1 x 5,000": saved(noise.resize((1, 5_000))), "5,000 x 1": saved(noise.resize((5_000, 1)))}
+    whole = saved(noise)
+    found |= {"empty": b"", "text": b"a red square\n", "cut short": whole[: len(whole) // 2], "cut jpeg": found["CMYK"][:700]}
+    found |= {"20,000 x 20,000": bomb(20_000, 20_000), "damaged": whole[:300] + b"\xff" * 90 + whole[390:]}
+    return found
+
+
+def outcome(call: Callable[[], str]) -> str:
+    """What was answered, or what the one error said after it named what it is about."""
+    try:
+        return call()
+    except InputError as error:
+        return f"error: {re.sub(r'^.*?(standard input|example 0|odd)', '', str(error))}"
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_of_picture_is_answered_alike_from_memory_by_its_path_and_from_standard_input(pipe: Pipeline, tmp_path: Path, kind: str) -> None:
+    data, card = kinds()[kind], str(tmp_path / "tiny.toml")
+    (tmp_path / "odd").write_bytes(data)
+
+    def told(arguments: list[str], given: bytes | None = None) -> str:
+        result = CliRunner().invoke(command, [card, *arguments], input=given)
+        if result.exception:
+            raise result.exception
+        return "  ".join(result.output.split("  ")[:2])
+
+    answers = {outcome(lambda: str(pipe(data))), outcome(lambda: told([str(tmp_path / "odd")])), outcome(lambda: told(["-"], data))}
+    assert len(answers) == 1, answers
+    bad = kind in ("empty", "text", "cut short", "cut jpeg", "20,000 x 20,000", "damaged")
+    (answer,) = answers
+    assert answer.startswith("error: ") == bad
+    assert kind != "20,000 x 20,000" or "has far more than the 64 million that are decoded here" in answer
 
 
 def test_a_picture_beyond_the_limit_is_one_error_and_no_warning(pipe: Pipeline, tmp_path: Path) -> None:
