@@ -145,7 +145,7 @@ def encode(examples: Sequence[Any], how: Preprocess, inputs: Sequence[TensorSpec
 
 
 def decode(example: Any, place: int = 0) -> Image:
-    """The upright RGB picture that a path, a file's bytes, an (H, W, 3) uint8 array or a Pillow picture is.
+    """The upright RGB picture that a path, a `file:` address, a file's bytes, an (H, W, 3) uint8 array or a Pillow picture is.
 
     Transparent pixels are laid on white; 16 bits become 8; of an animation the first frame is taken; a picture that its
     camera says lies on its side is turned. InputError where it is none, is damaged, or has more than `MOST_PIXELS`.
@@ -159,6 +159,8 @@ def decode(example: Any, place: int = 0) -> Image:
         return pillow.fromarray(example)
     if isinstance(example, (str, Path)):
         what = str(example)
+        if isinstance(example, str) and "://" in example:
+            example = _local(example)
     elif not isinstance(example, (bytes, bytearray, memoryview, pillow.Image)):
         raise InputError(f"{what} is {type(example).__name__}; expected a path, a file's bytes, an (H, W, 3) uint8 array or a Pillow picture")
     try:
@@ -256,6 +258,17 @@ def _from_wide(picture: Image) -> Image:
     values = np.asarray(picture).astype(np.float64)
     most = 65535.0 if picture.mode != "F" else 1.0 if values.max(initial=0.0) <= 1.0 else 255.0
     return pillow.fromarray((np.nan_to_num(values / most).clip(0, 1) * 255).round().astype(np.uint8)).convert("RGB")
+
+
+def _local(address: str) -> str:
+    """The path that a `file:` address means; a picture elsewhere is not fetched."""
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname  # brings an HTTP client with it, which few need
+
+    parts = urlsplit(address)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
+        raise InputError(f"{address} is on another machine; fetch the picture first, then give its path")
+    return url2pathname(parts.path)
 
 
 def _check_size(what: str, width: int, height: int) -> None:

@@ -47,6 +47,16 @@ def test_path_bytes_array_and_pillow_picture_are_the_same_picture(tmp_path: Path
     assert [pixels(one) for one in forms] == [QUARTERS.tolist()] * len(forms)
 
 
+def test_the_address_of_a_local_picture_is_its_path_and_no_other_machine_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "four pixels é.png").write_bytes(saved(pillow.fromarray(QUARTERS)))
+    assert pixels((tmp_path / "four pixels é.png").as_uri()) == QUARTERS.tolist()
+    with pytest.raises(InputError, match=r"^file:///none\.png does not exist"):
+        image.decode("file:///none.png")
+    for address in ("https://example.org/four.png", "file://server/four.png"):
+        with pytest.raises(InputError, match=f"{address} is on another machine; fetch the picture first, then give its path"):
+            image.decode(address)
+
+
 def test_standard_input_is_one_picture() -> None:
     assert image.read(io.BytesIO(b"abc\ndef")) == [b"abc\ndef"]
 
