@@ -204,20 +204,22 @@ def _method(console: Console, path: Path, out: Path | None, data: Path | None, o
     if asked := getattr(plan, "unlabelled", None):
         texts = load(asked.dataset, "train", folder=data, offline=offline)
         more = sentences(texts, tokenizer, count=asked.count, max_tokens=asked.max_tokens, seed=plan.seed)
-    if how := getattr(plan, "augment", None):
-        more = more + _augmented(plan, _shown(plan, training.texts), how, tokenizer, offline)
     if done := _claim(folder, plan, fingerprint(examples)):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
     theirs = trained.answers(teacher, dev) if teacher else None
+    augmented: dict[tuple[int, Augment], Examples] = {}
     for variant, one in methods.planned(plan):
         if (plan.name, variant.name, one.seed) in trained.known(folder / "records.jsonl"):
             continue
         learnt, held_out = hold_out(examples, one.held_out, one.seed)
+        if (how := getattr(one, "augment", None)) and (one.seed, how) not in augmented:  # another seed holds out others
+            augmented[one.seed, how] = _augmented(one, _shown(one, training.texts), how, tokenizer, offline)
+        others = more + augmented[one.seed, how] if how else more
         here = folder if not plan.variants and not plan.seeds else folder / f"{variant.name.replace(' ', '-')}-{one.seed}"
         with _progress(console) as progress:
             setting = students.Setting(
-                learnt.select(range(min(one.examples or len(learnt), len(learnt)))), more, len(training.label_names), here, teacher, weights, progress,
+                learnt.select(range(min(one.examples or len(learnt), len(learnt)))), others, len(training.label_names), here, teacher, weights, progress,
             )
             try:
                 made = students.make(one, setting)

@@ -214,17 +214,19 @@ def test_a_student_is_shown_its_texts_in_other_words_but_none_that_were_held_out
     from edgebench.models import weights
     from edgebench.train import augment
 
-    runs, shown = tiny.parent / "runs", []
+    runs: Path = tiny.parent / "runs"
+    shown: list[list[str]] = []
     (tiny.parent / "teacher.toml").write_text(TEACHER)
-    (tiny.parent / "cells.toml").write_text(AUGMENTED)
+    (tiny.parent / "cells.toml").write_text(AUGMENTED.replace("seed = 5", "seed = 5\nseeds = [5, 6]"))
     CliRunner().invoke(command, [str(tiny.parent / "teacher.toml"), "--out", str(runs / "teacher"), "--offline"], catch_exceptions=False)
     fetch = weights.fetch_weights
     monkeypatch.setattr(weights, "fetch_weights", lambda name, **how: tiny if name == "near" else fetch(name, **how))
     monkeypatch.setattr(augment, "read_vectors", lambda folder: None)
     monkeypatch.setattr(augment, "published", lambda net, tokenizer, vectors, *, count: lambda words: [["good", "fine"][:count] for _ in words])
     made = augment.augmented
-    monkeypatch.setattr(augment, "augmented", lambda texts, *more, **how: made(shown.extend(texts) or texts, *more, **how))
+    monkeypatch.setattr(augment, "augmented", lambda texts, *more, **how: made(shown.append(texts) or texts, *more, **how))
     CliRunner().invoke(command, [str(tiny.parent / "cells.toml"), "--out", str(runs / "cells"), "--offline"], catch_exceptions=False)
-    line = json.loads((runs / "cells" / "records.jsonl").read_text())
-    assert (len(shown), line["examples"]) == (64, 64)
-    assert 0 < line["unlabelled"] <= 3 * 64
+    lines = [json.loads(line) for line in (runs / "cells" / "records.jsonl").read_text().splitlines()]
+    assert [line["examples"] for line in lines] == [len(texts) for texts in shown] == [64, 64]
+    assert shown[0] != shown[1]  # another seed holds out others
+    assert all(0 < line["unlabelled"] <= 3 * 64 for line in lines)
