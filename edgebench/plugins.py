@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BUILT_IN: dict[str, dict[str, str]] = {
     "backends": {
+        "executorch": "edgebench.backends.executorch:BACKEND",
         "fake": "edgebench.backends.fake:BACKEND",
         "onnxruntime": "edgebench.backends.onnxruntime:BACKEND",
         "openvino": "edgebench.backends.openvino:BACKEND",

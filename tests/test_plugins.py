@@ -70,7 +70,7 @@ def test_a_broken_package_is_named_when_its_backend_is_asked_for() -> None:
 
 @pytest.mark.usefixtures("broken")
 def test_a_broken_package_is_listed_and_leaves_the_others_alone() -> None:
-    assert plugins.names("backends") == ["fake", "onnxruntime", "openvino", "tflite", "torchscript", "broken"]
+    assert plugins.names("backends") == ["executorch", "fake", "onnxruntime", "openvino", "tflite", "torchscript", "broken"]
     assert plugins.get("backends", "onnxruntime").name == "onnxruntime"
 
 
@@ -80,7 +80,7 @@ def test_a_package_cannot_take_the_name_of_a_built_in() -> None:
 
 
 def test_an_unknown_name_gives_those_there_are_and_the_nearest() -> None:
-    with pytest.raises(UsageError, match=r"there is no backend 'onnxruntme'; there are fake, onnxruntime, .*\. Did you mean 'onnxruntime'\?"):
+    with pytest.raises(UsageError, match=r"there is no backend 'onnxruntme'; there are executorch, fake, onnxruntime, .*\. Did you mean 'onnxruntime'\?"):
         plugins.get("backends", "onnxruntme")
 
 

@@ -20,7 +20,7 @@ from edgebench.bench.state import now
 
 __all__ = ["facts", "now"]
 
-PACKAGES = ("numpy", "tokenizers", "onnxruntime", "ai-edge-litert", "tflite-runtime", "torch", "openvino", "msgspec")
+PACKAGES = ("numpy", "tokenizers", "onnxruntime", "ai-edge-litert", "tflite-runtime", "torch", "openvino", "executorch", "msgspec")
 MACHINES_THAT_ARE_NONE = re.compile(r"QEMU|KVM|VMware|VirtualBox|Xen|HVM domU|Hyper-V|Virtual Machine|Amazon EC2|Google Compute|Bochs|Parallels")
 CONTAINERS = {"docker": "docker", "kubepods": "kubernetes", "lxc": "lxc", "libpod": "podman"}  # a word in a control group's path -> its container
 

@@ -26,7 +26,8 @@ TRIES = 3  # ways that are measured again before it is said that none keeps the 
 
 @dataclass(frozen=True)
 class Asked:
-    """What `compress` was told. `variants` are the only ones to consider, where it names any; `folder` is looked through for labelled data first."""
+    """What `compress` was told. `variants`, `backends` and `precisions` are the only ones to consider, where it names any; `folder` is looked through
+    for labelled data first."""
 
     source: str
     budget: str
@@ -34,6 +35,8 @@ class Asked:
     into: Path
     name: str | None = None
     variants: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
     folder: Path | None = None
     offline: bool = True
     seed: int = 0
@@ -151,7 +154,10 @@ def _plan(asked: Asked, profile: Profile) -> Plan:
 
     card = cards.read(catalog.find("models", asked.source))
     related = [] if any(len(one.points) > 1 for one in card.variants) else _relatives(card)
-    ask = Ask(models=(asked.source, *related), points=("all",), threads=profile.threads, profile=profile.name, seed=asked.seed)
+    ask = Ask(
+        models=(asked.source, *related), backends=asked.backends, precisions=asked.precisions, points=("all",), threads=profile.threads,
+        profile=profile.name, seed=asked.seed,
+    )
     return plan(ask, folder=asked.folder, offline=asked.offline)
 
 

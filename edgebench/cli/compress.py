@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgebench import whole
+from edgebench.cli import adaptive
+from edgebench.cli.adaptive import Asked
+from edgebench.cli.options import Names
 from edgebench.errors import EngineError, MissingError, UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +55,8 @@ SHARE = click.FloatRange(0, 1, min_open=True)
 @click.option("--name", help="Name of the new model.  [default: the source's and the methods']")
 @click.option("--into", type=FOLDER, default=Path("models"), show_default=True, help="Folder for the card and its files.")
 @click.option("--variants", help="Which files to write, as onnx/int8,tflite/int4. Default: fp32 and int8 of all three.")
+@click.option("-b", "--backend", "backends", type=Names(), default=(), help="adaptive: engines to consider. Default: all that are installed.")
+@click.option("-p", "--precision", "precisions", type=Names(), default=(), help="adaptive: precisions to consider. Default: all the model has.")
 @click.option("--budget", metavar="'LATENCY 10 MS, ACCURACY -1 %'", help="Limits: measure the files after, and say which to take. -1 %: a point lost.")
 @click.option("--device", default="host", show_default=True, metavar="PROFILE", help="Where --budget is measured.")
 @click.option("--threads", type=click.IntRange(min=1), help="Processor threads to train with.  [default: torch's own]")
@@ -59,7 +64,7 @@ SHARE = click.FloatRange(0, 1, min_open=True)
 @click.pass_context
 def command(
     context: click.Context, /, source: str, data: str | None, dev: Path | None, into: Path, name: str | None, variants: str | None, threads: int | None,
-    offline: bool, budget: str | None, device: str, **options: Any,
+    offline: bool, budget: str | None, device: str, backends: tuple[str, ...], precisions: tuple[str, ...], **options: Any,
 ) -> None:
     """Make a fine-tuned text classifier smaller, and write it as ONNX, TFLite and TorchScript.
 
@@ -72,7 +77,11 @@ def command(
     measured again and written alone. The fastest is taken where accuracy has a limit, else the most accurate.
     """
     if options["method"] == "adaptive":
-        context.exit(0 if _adaptive(source, budget, device, into, name, variants, offline, data, options["seed"]) else 5)
+        wanted = tuple(one.strip() for one in variants.split(",")) if variants else ()
+        folder = Path(data) if data else None
+        context.exit(0 if _adaptive(Asked(source, budget or "", device, into, name, wanted, backends, precisions, folder, offline, options["seed"])) else 5)
+    if backends or precisions:
+        raise click.UsageError("--backend and --precision say what adaptive considers; what another method writes, --variants says")
     if data is None:
         raise click.UsageError("--data is missing: a .tsv or .csv file with the columns text and label, or a data set's name; only adaptive needs none")
     if budget:
@@ -97,7 +106,7 @@ def command(
     torch.set_flush_denormal(True)
     methods = tuple(one.strip() for one in options.pop("method").split(","))
     plan = compress.Plan(methods, bits=int(options.pop("bits")), **options)
-    wanted = VARIANTS if variants is None else [one.strip() for one in variants.split(",")]
+    written = VARIANTS if variants is None else [one.strip() for one in variants.split(",")]
     start = _source(source)
     texts, judged = _texts(data, dev, start.labels, plan.seed, offline)
     name = name or f"{Path(source).name.removesuffix('.toml')}-{'-'.join(methods)}"
@@ -116,7 +125,7 @@ def command(
     made = _made(name, start, work, plan, facts, texts)
     if dev or data.endswith((".tsv", ".csv")):
         made = replace(made, dataset=write_dataset(judged, into / name, made.task))
-    card = write(made, into, judged, variants=wanted, samples=texts.texts[:SAMPLES], tell=click.echo)
+    card = write(made, into, judged, variants=written, samples=texts.texts[:SAMPLES], tell=click.echo)
     click.echo(f"{card} is written; try: edgebench bench {card}")
     if budget:
         from edgebench.cli.candidates import choose
@@ -124,19 +133,15 @@ def command(
         context.exit(0 if choose(card, wishes(budget, accuracy=facts["before"]["accuracy_dev"]), device, folder) else 5)
 
 
-def _adaptive(
-    source: str, budget: str | None, device: str, into: Path, name: str | None, variants: str | None, offline: bool, data: str | None, seed: int
-) -> bool:
+def _adaptive(asked: Asked) -> bool:
     from edgebench.bench.wishes import wishes
-    from edgebench.cli import adaptive
 
-    if not budget:
+    if not asked.budget:
         raise click.UsageError("adaptive chooses by a budget; say one, e.g. --budget 'latency 10 ms, accuracy -1 %'")
-    if data is not None and not Path(data).is_dir():
+    if asked.folder is not None and not asked.folder.is_dir():
         raise click.UsageError("adaptive trains nothing and is judged on the model's own data set; --data may name the folder it lies in")
-    wishes(budget, accuracy=1.0)
-    wanted = tuple(one.strip() for one in variants.split(",")) if variants else ()
-    return adaptive.compress(adaptive.Asked(source, budget, device, into, name, wanted, Path(data) if data else None, offline, seed))
+    wishes(asked.budget, accuracy=1.0)
+    return adaptive.compress(asked)
 
 
 def _source(source: str) -> Source:

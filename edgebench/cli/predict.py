@@ -20,7 +20,7 @@ from edgebench.units import plain
 @click.command()
 @click.argument("model")
 @click.argument("inputs", nargs=-1, metavar="[INPUT]...")
-@click.option("--backend", help="Engine: onnxruntime, tflite, torchscript, openvino. Default: the first that is installed.")
+@click.option("--backend", help="Engine: onnxruntime, tflite, torchscript, openvino, executorch. Default: the first that is installed.")
 @click.option("--precision", help="fp32, int8, ... Default: int8 or uint8 where the model has it.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads within one call.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: one object per line.")

@@ -1,10 +1,10 @@
-"""A trained BERT classifier, of texts or of their tokens -> files for every engine: ONNX, TFLite and TorchScript, in fp32, int8 and more.
+"""A trained BERT classifier, of texts or of their tokens -> files for every engine: ONNX, TFLite, TorchScript, on request ExecuTorch; fp32, int8 and more.
 
     written = export(net, Path("models/tinybert-sst2"))     # tinybert-sst2-fp32.onnx, ..., tinybert-sst2-int8.pt
     parity(net, written[1], batches)                        # how far the file is from the net, through its engine
 
-All files come from one plain module, `Classifier`; how each format is written is in `export_onnx`, `export_tflite` and
-`export_torchscript`, which import their libraries only when called.
+All files come from one plain module, `Classifier`; how each format is written is in `export_onnx`, `export_tflite`,
+`export_torchscript` and `export_executorch`, which import their libraries only when called.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ if TYPE_CHECKING:
     Samples = Sequence[tuple[Tensor, Tensor]]
     Write = Callable[[nn.Module, Path, str, Sequence[int], Samples], None]
 
-SUFFIXES = {"onnx": ".onnx", "tflite": ".tflite", "torchscript": ".pt"}
-BACKENDS = {"onnx": "onnxruntime", "tflite": "tflite", "torchscript": "torchscript"}
+SUFFIXES = {"onnx": ".onnx", "tflite": ".tflite", "torchscript": ".pt", "executorch": ".pte"}
+BACKENDS = {"onnx": "onnxruntime", "tflite": "tflite", "torchscript": "torchscript", "executorch": "executorch"}
 PRECISIONS = ("fp32", "int8")
-VARIANTS = tuple(f"{form}/{precision}" for form in SUFFIXES for precision in PRECISIONS)
+VARIANTS = tuple(f"{form}/{precision}" for form in ("onnx", "tflite", "torchscript") for precision in PRECISIONS)
 # "int8-static": the ranges of activations are fixed beforehand, on samples; "int4": weights of 4 bits. TorchScript has neither: its static
-# kernels want a net written for them, and its Linear knows no 4 bits.
-ON_REQUEST = tuple(f"{form}/{precision}" for form in ("onnx", "tflite") for precision in ("int8-static", "int4"))
+# kernels want a net written for them, and its Linear knows no 4 bits. ExecuTorch's exporter is an extra of its own.
+EXECUTORCH = tuple(f"executorch/{precision}" for precision in PRECISIONS)
+ON_REQUEST = (*(f"{form}/{precision}" for form in ("onnx", "tflite") for precision in ("int8-static", "int4")), *EXECUTORCH)
 MASKED = -1e4  # added to the scores of padding: exp() of it is 0 in float32 and float16, and it is finite in both
 
 
@@ -182,15 +183,15 @@ def _real(logits: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
 
 
 def _logits(session: Session, ids: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
-    """Any batch through any session: one row at a time, padded to its length, where the file fixes both."""
+    """Any batch through any session: one row at a time where the file takes one, padded to a length of the file's where it has some."""
     types = {spec.name: spec.dtype for spec in session.inputs}
-    if not session.lengths:
+    if not session.lengths and session.inputs[0].shape[0] != 1:
         feeds = {"input_ids": ids.astype(types["input_ids"]), "attention_mask": mask.astype(types["attention_mask"])}
         return _real(session.run(feeds)["logits"], mask)
     answers = []
     for row, real in zip(ids, mask, strict=True):
         used = int(real.sum())
-        width = next((length for length in session.lengths if length >= used), None)
+        width = next((length for length in session.lengths if length >= used), None) if session.lengths else used
         if width is None:
             raise UsageError(f"a sentence has {used} tokens, the file takes at most {session.lengths[-1]}; export it with a longer length")
         feeds = {name: np.zeros((1, width), dtype=types[name]) for name in ("input_ids", "attention_mask")}
@@ -211,11 +212,20 @@ def _writer(form: str) -> Write:
             from edgebench.train import export_tflite
 
             return export_tflite.writer()
+        if form == "executorch":
+            from edgebench.train import export_executorch
+
+            return export_executorch.writer()
         from edgebench.train import export_torchscript
 
         return export_torchscript.write
     except ImportError as error:
-        raise MissingError(f"export to {form} needs {error.name or error}, which cannot be imported ({error}); install edgebench[export]") from error
+        raise MissingError(f"export to {form} needs {error.name or error}, which cannot be imported ({error}); install edgebench[{extras(form)}]") from error
+
+
+def extras(form: str) -> str:
+    """What to install to export to this format."""
+    return "export,executorch" if form == "executorch" else "export"
 
 
 @contextmanager

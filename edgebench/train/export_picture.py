@@ -1,7 +1,7 @@
 """A net of pictures -> files for every engine, in fp32, with static int8 (weights and activations of convolutions in 8 bits), or,
 ONNX only, with weights that lie on 256 levels stored as such and all arithmetic in float32 ("uint8").
 
-ONNX and TorchScript files take (1, 3, height, width) float32, TFLite files (1, height, width, 3): each engine's own order, so
+ONNX, TorchScript and ExecuTorch files take (1, 3, height, width) float32, TFLite files (1, height, width, 3): each engine's own order, so
 that no transposition is left in the graph. The batch is one: what an app asks about one picture, and engines optimise best.
 """
 
@@ -21,14 +21,15 @@ from torch import Tensor, nn
 
 from edgebench.errors import MissingError, UsageError, did_you_mean
 from edgebench.models.artifact import digest_of
-from edgebench.train.export import SUFFIXES, VARIANTS, Exported, whole
+from edgebench.train import export_executorch
+from edgebench.train.export import EXECUTORCH, SUFFIXES, VARIANTS, Exported, extras, whole
 from edgebench.train.export_onnx import OPSET
 from edgebench.train.export_tflite import quiet
 from edgebench.train.export_torchscript import without_debug
 
 INPUT = "picture"
 TFLITE_INPUT = "args_0"  # the converter's own name for it
-KNOWN = (*VARIANTS, "onnx/uint8")
+KNOWN = (*VARIANTS, "onnx/uint8", *EXECUTORCH)
 LEVELS = 256
 
 
@@ -75,7 +76,8 @@ def export_picture(
                 if precision == "uint8":
                     store_levels(part)
         except ImportError as error:
-            raise MissingError(f"export to {form} needs {error.name or error}, which cannot be imported ({error}); install edgebench[export]") from error
+            what = f"export to {form} needs {error.name or error}, which cannot be imported ({error})"
+            raise MissingError(f"{what}; install edgebench[{extras(form)}]") from error
         written.append(Exported(form, precision, path, digest_of(path), path.stat().st_size))
     return written
 
@@ -201,6 +203,11 @@ def _quantized_torch(net: PictureNet, calibration: Sequence[NDArray[np.float32]]
     return module
 
 
+def _executorch(net: PictureNet, path: Path, calibration: Sequence[NDArray[np.float32]] | None) -> None:
+    parts = export_executorch.Program({INPUT: net.sample}, net.outputs)
+    export_executorch.write_program(net.module, path, parts, None if calibration is None else export_executorch.quantised_picture(calibration))
+
+
 class _Named(nn.Module):
     """The converter names outputs after the keys of a dictionary."""
 
@@ -216,4 +223,6 @@ def _several(found: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
     return (found,) if isinstance(found, Tensor) else found
 
 
-WRITERS: dict[str, Callable[[PictureNet, Path, Sequence[NDArray[np.float32]] | None], None]] = {"onnx": _onnx, "tflite": _tflite, "torchscript": _torchscript}
+WRITERS: dict[str, Callable[[PictureNet, Path, Sequence[NDArray[np.float32]] | None], None]] = {
+    "onnx": _onnx, "tflite": _tflite, "torchscript": _torchscript, "executorch": _executorch,
+}

@@ -20,7 +20,8 @@ from edgebench.record import Spec
 def alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labelled data is what is bundled, and no engine is installed that `edgebench[all]` does not bring."""
     monkeypatch.delenv("EDGEBENCH_DATA", raising=False)
-    monkeypatch.setitem(sys.modules, "openvino", None)
+    for engine in ("executorch", "openvino"):
+        monkeypatch.setitem(sys.modules, engine, None)
 
 
 @pytest.fixture
@@ -160,7 +161,7 @@ def test_a_broken_plug_in_is_a_row_and_the_engines_that_work_are_cells(tmp_path:
     ("ask", "said"),
     [
         (Ask(models=("bog",)), r"there is no model 'bog'; there are bag.* Did you mean 'bag'\?"),
-        (Ask(models=("bag",), backends=("onnxruntim",)), r"there is no backend 'onnxruntim'; there are fake, onnxruntime, .* Did you mean 'onnxruntime'\?"),
+        (Ask(models=("bag",), backends=("onnxruntim",)), r"there is no backend 'onnxruntim'; there are executorch, fake, .* Did you mean 'onnxruntime'\?"),
         (Ask(models=("deeplabv3",), lengths=(32,)), "deeplabv3 reads pixels, and a length is in tokens: .* leave --length out"),
         (Ask(models=("bag",), precisions=("fp23",)), r"there is no precision 'fp23' in bag; there are fp32. Did you mean 'fp32'\?"),
         (Ask(models=("gone.toml",)), "gone.toml does not exist"),

@@ -13,7 +13,7 @@ from edgebench import catalog
 from edgebench.bench.job import Answer, Job
 from edgebench.cli.adaptive import Asked, compress
 from edgebench.cli.compress import command
-from edgebench.errors import UnsupportedError
+from edgebench.errors import UnsupportedError, UsageError
 from edgebench.models import card as cards
 from edgebench.record import Accuracy, Cold, Latency, Memory
 
@@ -119,6 +119,27 @@ def test_a_model_of_one_speed_is_measured_beside_those_of_several_speeds_made_fr
 def test_a_variant_that_is_not_there_is_said() -> None:
     with pytest.raises(UnsupportedError, match="nothing of elastic-sst2 can be measured as onnx/int4"):
         compress(asked("latency 2 ms", variants=("onnx/int4",)), Device)
+
+
+def test_only_the_engines_and_precisions_that_are_named_are_considered() -> None:
+    from edgebench.cli.adaptive import _plan, _ways
+    from edgebench.devices import profile
+
+    def considered(**only: tuple[str, ...]) -> set[tuple[str, str]]:
+        wanted = asked("latency 2 ms", **only)
+        return {(way.spec.backend, way.spec.precision) for way in _ways(wanted, _plan(wanted, profile.read(catalog.find("devices", "host"))))}
+
+    assert considered(backends=("onnxruntime",), precisions=("int8",)) == {("onnxruntime", "int8")}
+    with pytest.raises(UnsupportedError, match="nothing of elastic-sst2 can be measured.*tflite"):
+        considered(backends=("tflite",))
+    with pytest.raises(UsageError, match="there is no precision 'int4' in elastic-sst2"):
+        considered(precisions=("int4",))
+
+
+def test_engines_and_precisions_are_for_adaptive_alone() -> None:
+    result = CliRunner().invoke(command, ["tinybert-sst2", "--data", "sst2", "--method", "prune", "--backend", "onnxruntime"])
+    assert result.exit_code == 2
+    assert "say what adaptive considers; what another method writes, --variants says" in result.output
 
 
 @pytest.mark.parametrize(("options", "said"), [

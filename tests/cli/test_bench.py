@@ -254,7 +254,7 @@ def test_dry_run_says_what_would_be_measured_and_measures_nothing(capsys: pytest
     [
         (["trioo"], "tinybert-wnut17. Did you mean 'trio'?"),
         (["trio", "-b", "onxruntime"],
-         "there is no backend 'onxruntime'; there are fake, onnxruntime, openvino, tflite, torchscript. Did you mean 'onnxruntime'?"),
+         "there is no backend 'onxruntime'; there are executorch, fake, onnxruntime, openvino, tflite, torchscript. Did you mean 'onnxruntime'?"),
         (["trio", "-p", "int9"], "there is no precision 'int9' in trio; there are fp32, int4, int8. Did you mean 'int8'?"),
         (["trio", "--format", "josn"],
          "there is no report 'josn'; there are csv, html, json, md, parquet, pytest-benchmark, scores, table. Did you mean 'json'?"),
