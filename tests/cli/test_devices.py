@@ -34,6 +34,7 @@ def test_list_names_each_profile_with_a_sentence(capsys: pytest.CaptureFixture[s
         "galaxy-a15             Samsung Galaxy A15 (4G), a budget phone, by USB with a pushed runtime: docs/android.md. Not verified on the phone.\n"
         "galaxy-s24-ultra       Samsung Galaxy S24 Ultra, a flagship phone, by USB with a pushed runtime: docs/android.md. Not verified on the phone.\n"
         "host                   This machine, as it is. Its facts are read from it at every sweep.\n"
+        "iphone-15              Apple iPhone 15, through its browser: `edgebench serve`. Not verified on the phone.\n"
         "laptop-x86-64          Any laptop with an x86-64 processor: on mains, since on battery most lower their clocks. What it has is read from it at "
         "every sweep.\n"
         "pixel-7a               Google Pixel 7a, a mid-range phone, by USB with a pushed runtime: docs/android.md. Not verified on the phone.\n"
@@ -81,7 +82,7 @@ def test_show_host_says_what_is_found_here(capsys: pytest.CaptureFixture[str]) -
 def test_an_unknown_profile_is_wrong_usage_with_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert status(["devices", "show", "phnoe"]) == 2
     assert capsys.readouterr().err == (
-        "error: there is no device 'phnoe'; there are phone, browser, galaxy-a15, galaxy-s24-ultra, host, laptop-x86-64, pixel-7a, raspberry-pi-3b-plus, "
+        "error: there is no device 'phnoe'; there are phone, browser, galaxy-a15, galaxy-s24-ultra, host, iphone-15, laptop-x86-64, pixel-7a, "
         "raspberry-pi-4, raspberry-pi-5, raspberry-pi-zero-2-w. Did you mean 'phone'?\n"
     )
 
@@ -171,3 +172,10 @@ def test_check_of_a_device_without_an_engine_is_unsupported(far: type[Far], monk
     status(["devices", "add", "desk", "--address", "desk"])
     monkeypatch.setattr(far, "works", "missing")
     assert status(["devices", "check", "desk"]) == 3
+
+
+def test_a_phone_that_only_its_browser_reaches_is_told_how(capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(["devices", "check", "iphone-15"]) == 2
+    assert capsys.readouterr().err == (
+        "error: profile 'iphone-15' is reached by a page that has to be opened there; run: edgebench serve --profile iphone-15\n"
+    )

@@ -9,6 +9,7 @@ from threading import Event, Thread
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 
 from edgebench import record
@@ -127,3 +128,14 @@ def test_the_code_is_dark_on_light_and_every_line_is_as_wide() -> None:
     assert {len(click.unstyle(line)) for line in lines} == {len(click.unstyle(lines[0]))}
     assert all(line.startswith("\x1b[30;107m") and line.endswith("\x1b[0m") for line in lines)
     assert len(lines) <= 20  # a terminal of 24 lines shows it whole
+
+
+def test_another_programs_decoder_reads_the_address_off_the_printed_code() -> None:
+    """Each character is two modules, one above the other; what is dark is black, and the rest is a lit terminal."""
+    pytest.importorskip("segno", reason="install edgebench[serve]")
+    zxing = pytest.importorskip("zxingcpp", reason="install edgebench[test]")
+    address = "https://192.168.1.20:8765/#HI7O7aRAtw8pAf5B"
+    lines = click.unstyle(serve.scannable(address)).splitlines()
+    dark = np.array([[[one in "▀█", one in "▄█"] for one in line] for line in lines]).transpose(0, 2, 1).reshape(2 * len(lines), -1)
+    picture = np.where(dark, 0, 255).astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    assert [one.text for one in zxing.read_barcodes(picture)] == [address]
