@@ -83,7 +83,7 @@ def test_an_unknown_profile_is_wrong_usage_with_the_nearest_name(capsys: pytest.
     assert status(["devices", "show", "phnoe"]) == 2
     assert capsys.readouterr().err == (
         "error: there is no device 'phnoe'; there are phone, browser, galaxy-a15, galaxy-s24-ultra, host, iphone-15, laptop-x86-64, pixel-7a, "
-        "raspberry-pi-4, raspberry-pi-5, raspberry-pi-zero-2-w. Did you mean 'phone'?\n"
+        "raspberry-pi-3b-plus, raspberry-pi-4, raspberry-pi-5, raspberry-pi-zero-2-w. Did you mean 'phone'?\n"
     )
 
 
