@@ -5,6 +5,9 @@ A file may hold one graph, or several signatures: the same inputs at other seque
 XNNPACK packs a copy of the weights for every signature at once: three lengths of 34 MB of weights took 120 MB more than the
 open file, one length 52 MB (ai-edge-litert 2.3, x86-64).
 
+Accelerator "cpu" leaves it to the engine, which gives XNNPACK what that takes; "xnnpack" asks for it by name, and "builtin" for LiteRT's own kernels
+alone, to see what XNNPACK is worth. Which nodes stay behind the engine does not say, so `require` "full" is refused.
+
 The engine writes one line ("Created TensorFlow Lite XNNPACK delegate for CPU.") to the process's stderr when it first
 allocates. It offers no switch for that, and taking stderr away from other threads to hide it would be worse.
 """
@@ -31,6 +34,7 @@ RUNTIMES = {
     "ai_edge_litert": ("ai-edge-litert", "ai-edge-litert-nightly"),
     "tflite_runtime": ("tflite-runtime", "tflite-runtime-nightly"),
 }
+ACCELERATORS = ("cpu", "xnnpack", "builtin")
 
 
 class TFLite:
@@ -46,15 +50,19 @@ class TFLite:
 
     def open(self, path: Path, options: Options) -> TFLiteSession:
         interpreter_class, library, number = _runtime()
-        check_options(self.name, options)
+        check_options(self.name, options, ACCELERATORS)
         check_settings(self.name, options, {})
+        resolver = _resolver(interpreter_class, options)
         with engine_errors(library, f"opening {path}"):
-            interpreter = interpreter_class(model_path=str(path), num_threads=options.threads)
+            interpreter = interpreter_class(model_path=str(path), num_threads=options.threads, **resolver)
             # Hands the graph to XNNPACK, which packs its weights now. tflite-runtime 2.14 never does so if only signatures
             # are run, and is then two to four times slower. It must come before any signature is asked for.
             interpreter.allocate_tensors()
             graphs = _graphs(interpreter)
-        facts = Facts(library, number, options.threads, "cpu", {"signatures": len(graphs)} | _delegated(interpreter))
+        delegated = _delegated(interpreter)
+        if options.accelerator == "xnnpack" and not delegated:
+            raise UnsupportedError(f"XNNPACK took no part of {path.name}; ask for 'cpu' or 'builtin'")
+        facts = Facts(library, number, options.threads, options.accelerator, {"signatures": len(graphs)} | delegated)
         return TFLiteSession(interpreter, graphs, path, facts)
 
 
@@ -136,6 +144,18 @@ def _runtime() -> tuple[Any, str, str]:
                 continue
         return interpreter, distributions[0], "unknown"
     raise MissingError(f"backend 'tflite' needs ai-edge-litert, which cannot be imported ({'; '.join(reasons)}); install edgebench[tflite]")
+
+
+def _resolver(interpreter_class: Any, options: Options) -> dict[str, Any]:
+    """How the interpreter is told to leave XNNPACK out; UnsupportedError where it cannot be, or where nobody could say what stayed."""
+    if options.accelerator == "xnnpack" and options.require == "full":
+        raise UnsupportedError("LiteRT does not say which nodes XNNPACK left, so that 'full' cannot be promised; allow it with require 'any'")
+    if options.accelerator != "builtin":
+        return {}
+    kinds = getattr(import_module(interpreter_class.__module__), "OpResolverType", None)
+    if kinds is None:
+        raise UnsupportedError("this engine has no kernels without XNNPACK to choose; ask for 'cpu'")
+    return {"experimental_op_resolver_type": kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 
 
 def _graphs(interpreter: Any) -> list[Graph]:

@@ -22,6 +22,7 @@ from edgebench.bench.plan import Plan
 from edgebench.models.card import Card, Point, Variant
 from edgebench.record import Spec
 
+TRIES = 3  # ways that are measured again before it is said that none keeps the budget
 FEW = 4  # measured ways of one cost: one more than it has terms
 Family = tuple[object, ...]
 

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from edgebench.devices.profile import Profile
     from edgebench.record import Record, Spec
 
-TRIES = 3  # ways that are measured again before it is said that none keeps the budget
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -63,7 +61,7 @@ def compress(asked: Asked, executor: type[Executor] | None = None) -> bool:
     fitted = adaptive.costs(times)
     known = [way for way in ways if way.family in fitted and (way in times or way not in first)]
     limits = wishes(asked.budget, accuracy=measured.accuracy(whole) if whole.accuracy is None else whole.accuracy)
-    way, keeps = adaptive.search(known, limits, times, lambda one: measured.again(one, whole, asked.budget), TRIES)
+    way, keeps = adaptive.search(known, limits, times, lambda one: measured.again(one, whole, asked.budget), adaptive.TRIES)
     lines = [
         report.Line(one, cost.of(one.shape) if (cost := fitted[one.family]).n > 1 else None, times.get(one), measured.final.get(one)) for one in known
     ]

@@ -18,7 +18,7 @@ from edgebench.errors import CardError, UsageError, did_you_mean
 SCHEMA = 1
 FOLDER = Path(__file__).with_name("studies")
 
-Kind = Literal["models", "ablation", "engines", "sensitivity", "speeds", "cures", "claims"]
+Kind = Literal["models", "ablation", "engines", "sensitivity", "speeds", "adaptive", "accelerators", "cures", "claims"]
 Measure = Literal["smaller", "fewer parameters", "faster", "accuracy kept", "points lost"]
 
 
@@ -113,7 +113,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """`teacher` is whom answers are compared with, `baseline` what sizes and times are; `length` in tokens, none: real inputs as they are.
 
     `recipes` are models of which, in an ablation, each variant that a training log tells of is a row; `model` and `held_out` (rows of the training
-    set, drawn by `seed`) are for sensitivity."""
+    set, drawn by `seed`) are for sensitivity; `budgets`, as `compress` takes them, are for adaptive."""
 
     name: str
     title: str
@@ -127,6 +127,7 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     baseline: str | None = None
     length: int | None = None
     recipes: tuple[str, ...] = ()
+    budgets: tuple[str, ...] = ()
     figure: Literal["accuracy", "trade", "time", "none"] = "trade"
     model: str | None = None
     held_out: int = 2_000

@@ -26,6 +26,7 @@ from edgebench.study.description import Model, Study
 from edgebench.tasks.metrics import wilson
 
 ENGINES = ("onnxruntime", "tflite", "torchscript")  # in the order in which a table asks them for what all of them tell
+PLAIN, OWN_KERNELS = "cpu", "builtin"  # no accelerator; LiteRT's kernels without XNNPACK, which "cpu" has there
 BY_ACCURACY = ("text-classification", "image-classification")  # tasks whose cards say an accuracy; others name their score in records alone
 WHOLE = "whole"  # a training line's variant where nothing was changed
 TRAIN = "not made here: `edgebench study --train`"
@@ -106,6 +107,7 @@ class Evidence:
         found = [
             one for one in records
             if model(one) == card and one.spec.precision == precision and one.spec.length == length and backend in (None, one.spec.backend)
+            and one.spec.accelerator == PLAIN
         ]
         return sorted(found, key=lambda one: ENGINES.index(one.spec.backend) if one.spec.backend in ENGINES else len(ENGINES))
 
@@ -114,10 +116,23 @@ class Evidence:
         card = self.card_name(name)
         return [one for one in self._mine if model(one).partition("@")[0] == card != model(one) and one.spec.length == length]
 
+    def accelerated(self, name: str, *, length: int | None = None) -> list[Record]:
+        """Records of a model for which an accelerator was asked, on the study's machine, or that none could be had."""
+        card = self.card_name(name)
+        found = pairs.latest([one for one in self.records if one.spec.accelerator not in (PLAIN, OWN_KERNELS) and device(one) == self.machine])
+        return [one for one in found.values() if model(one) == card and one.spec.length == length]
+
+    def plain(self, record: Record) -> Record | None:
+        """The newest record of the same cell, in the same version of the engine on the same machine, without the accelerator: with the engine's own
+        kernels alone where it has a name for them."""
+        found = [one for one in self.records if one.outcome == "ok" and device(one) == device(record) and _same_but_accelerator(one, record)]
+        return max(found, key=lambda one: (one.spec.accelerator == OWN_KERNELS, one.started_at), default=None)
+
     def refusal(self, name: str, backend: str, precision: str) -> str:
         """Why an engine has no number of this model, in its record's own words; nothing where it has no record."""
         card = self.card_name(name)
-        rows = [one for one in self._mine if model(one) == card and one.spec.backend == backend and one.spec.precision in (precision, "*")]
+        plain = [one for one in self._mine if model(one) == card and one.spec.accelerator == PLAIN]
+        rows = [one for one in plain if one.spec.backend == backend and one.spec.precision in (precision, "*")]
         return next(("; ".join(one.reasons) for one in rows if one.outcome != "ok"), "")
 
     def precisions(self, name: str) -> list[str]:
@@ -197,6 +212,13 @@ class Evidence:
     def card_name(self, name: str) -> str:
         """Of the records of this model."""
         return card_name(self.study.model(name))
+
+
+def _same_but_accelerator(one: Record, other: Record) -> bool:
+    a, b = one.spec, other.spec
+    same = (model(one), a.backend, a.format, a.precision, a.threads, a.length, a.batch, a.scenario) == (
+        model(other), b.backend, b.format, b.precision, b.threads, b.length, b.batch, b.scenario)  # fmt: skip
+    return same and a.accelerator in (PLAIN, OWN_KERNELS) and one.engine.get("version") == other.engine.get("version")
 
 
 def card_name(one: Model) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from edgebench.change import Change
 from edgebench.reports.pairs import SIGNIFICANT
-from edgebench.study import sensitivities, speeds
+from edgebench.study import acceleration, adaptive, sensitivities, speeds
 from edgebench.study.description import Table
 from edgebench.study.evidence import ENGINES, WHOLE, Evidence, paired
 from edgebench.study.grid import ABSENT, Grid, Line
@@ -15,8 +15,9 @@ from edgebench.units import bytes_text, duration_text, percent_text, points_text
 
 def of(table: Table, grid: Grid, evidence: Evidence) -> list[str]:
     """The sentences of one table, none where too little was measured to say anything."""
-    if table.kind == "speeds":
-        return list(speeds.findings(grid))
+    by_themselves = {"speeds": speeds.findings, "adaptive": adaptive.findings, "accelerators": acceleration.findings}
+    if table.kind in by_themselves:
+        return list(by_themselves[table.kind](grid))
     told = {"models": _models, "ablation": _ablation, "engines": _engines, "claims": _claims, "cures": _cures}
     return list(told[table.kind](table, grid, evidence)) if table.kind in told else list(_sensitive(sensitivities.of(table, evidence)))
 

@@ -101,7 +101,8 @@ def plan(
         asked = Ask(models=(name,), backends=tuple(backends), effort=effort, seed=seed, allow_code=own, profile=profile)
         for length in _lengths(one, study, found.cards[one.name]):
             precisions = _precisions(one, study, found.cards[one.name], length)
-            points = ("all",) if any(table.kind == "speeds" and table.length == length and one.name in named(table) for table in study.tables) else ()
+            of_speeds = (table for table in study.tables if table.kind in ("speeds", "adaptive") and table.length == length)
+            points = ("all",) if any(one.name in named(table) for table in of_speeds) else ()
             try:
                 part = planned(replace(asked, precisions=precisions, points=points, lengths=(length,) if length else ()), folder=folder, offline=offline)
             except EdgebenchError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from edgebench.reports import html, markdown
 from edgebench.reports.plots import base as look
 from edgebench.reports.plots.base import Plot
-from edgebench.study import ablations, comparisons, findings, plots, sensitivities, speeds, tables
+from edgebench.study import ablations, acceleration, adaptive, comparisons, findings, plots, sensitivities, speeds, tables
 from edgebench.study.description import Published, Table
 from edgebench.study.evidence import Evidence
 from edgebench.study.grid import Column, Entry, Grid, Numbered
@@ -27,7 +27,7 @@ READING = (
 )
 MAKE: dict[str, Callable[[Table, Evidence], Grid]] = {
     "models": tables.lines, "ablation": ablations.variants, "engines": tables.cells, "cures": comparisons.cures, "claims": comparisons.claims,
-    "speeds": speeds.points,
+    "speeds": speeds.points, "adaptive": adaptive.choices, "accelerators": acceleration.lines,
 }
 NOTHING = "Too little was measured to say anything."
 THEIRS = "Published by others: other machines, teachers and settings."

@@ -31,7 +31,7 @@ def points(table: Table, evidence: Evidence) -> Grid:
 def _model(row: Row, table: Table, evidence: Evidence) -> Iterator[Line]:
     about = label(row, evidence)
     families: dict[tuple[object, ...], list[tuple[Way, Record]]] = {}
-    for way, record in _ways(row, table, evidence):
+    for way, record in ways(row, table, evidence):
         families.setdefault(way.family, []).append((way, record))
     if not families:
         blank = {one.name: absent(evidence.gap(row.model)) for one in COLUMNS}
@@ -40,7 +40,7 @@ def _model(row: Row, table: Table, evidence: Evidence) -> Iterator[Line]:
         yield from _family(about, row.model, family)
 
 
-def _ways(row: Row, table: Table, evidence: Evidence) -> Iterator[tuple[Way, Record]]:
+def ways(row: Row, table: Table, evidence: Evidence) -> Iterator[tuple[Way, Record]]:
     """Every point that was timed on the study's machine, the largest first."""
     card = evidence.cards.get(row.model)
     found = []

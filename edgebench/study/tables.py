@@ -199,7 +199,7 @@ def beside(first: Record, second: Record, *, same: str, text: Callable[[float], 
         return Entry(same, 1.0)
     found = ratios.ratio(pairs.series(first), pairs.series(second), paired=False)
     reach = f" ({text(found.low)} to {text(found.high)})" if found.low is not None and found.high is not None else ""
-    return Entry(f"{text(found.value)}{unit}{reach}", found.value)
+    return Entry(f"{text(found.value)}{unit}{reach}", found.value, high=found.high)
 
 
 def _verdict(record: Record) -> str:

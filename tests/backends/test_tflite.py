@@ -15,7 +15,7 @@ from edgebench.backends import conformance
 from edgebench.backends.base import Options
 from edgebench.backends.conformance import Case
 from edgebench.backends.tflite import BACKEND
-from edgebench.errors import EngineError, InputError, MissingError
+from edgebench.errors import EngineError, InputError, MissingError, UnsupportedError
 
 MODEL = Path(__file__).with_name("data") / "two_lengths.tflite"
 PLAIN = MODEL.with_name("no_signature.tflite")
@@ -86,6 +86,21 @@ def test_facts_name_the_runtime_that_was_used() -> None:
     session = BACKEND.open(MODEL, Options(threads=2))
     assert session.facts.library == INSTALLED[0].replace("_", "-")
     assert (session.facts.threads, session.facts.accelerator, session.facts.details["signatures"]) == (2, "cpu", 2)
+
+
+@needs_engine
+def test_its_own_kernels_alone_answer_the_same_without_xnnpack() -> None:
+    sessions = {name: BACKEND.open(MODEL, Options(accelerator=name)) for name in ("cpu", "xnnpack", "builtin")}
+    assert {name: one.facts.accelerator for name, one in sessions.items()} == {name: name for name in sessions}
+    assert {name: one.facts.details.get("xnnpack", False) for name, one in sessions.items()} == {"cpu": True, "xnnpack": True, "builtin": False}
+    for one in sessions.values():
+        np.testing.assert_allclose(one.run(feeds(8))["logits"], logits(10), atol=1e-5)
+
+
+@needs_engine
+def test_all_of_a_graph_on_xnnpack_cannot_be_promised() -> None:
+    with pytest.raises(UnsupportedError, match="LiteRT does not say which nodes XNNPACK left"):
+        BACKEND.open(MODEL, Options(accelerator="xnnpack", require="full"))
 
 
 @needs_engine
