@@ -1,6 +1,6 @@
 """Records, training lines and lines of sensitivity -> what is known of a model, each number with where it comes from, or why there is none.
 
-Times of two machines never meet in a table: only those of `machine` are told, the one of most records.
+Times of two machines never meet in a table: only those of `machine` are told, the one of most records. Nor do those of two versions of an engine.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Evidence:
         found = machines(self.records)
         self.machine = self.machine or next(iter(found), "")
         self.others = {name: count for name, count in found.items() if name != self.machine}
-        mine = [one for one in self.records if device(one) == self.machine]
+        mine = _of_one_version([one for one in self.records if device(one) == self.machine])
         self._mine = list(pairs.latest(mine).values())
         self._all = list((pairs.latest(self.records) | pairs.latest(mine)).values())
 
@@ -212,6 +212,13 @@ class Evidence:
     def card_name(self, name: str) -> str:
         """Of the records of this model."""
         return card_name(self.study.model(name))
+
+
+def _of_one_version(records: Sequence[Record]) -> list[Record]:
+    """Without what was measured in another version of an engine than most of its plain records: it stands beside accelerated ones alone (`plain`)."""
+    known = [(one.spec.backend, version) for one in records if one.spec.accelerator == PLAIN and (version := one.engine.get("version"))]
+    usual = dict(reversed([pair for pair, _ in Counter(known).most_common()]))
+    return [one for one in records if one.spec.accelerator != PLAIN or one.engine.get("version", usual.get(one.spec.backend)) == usual.get(one.spec.backend)]
 
 
 def _same_but_accelerator(one: Record, other: Record) -> bool:

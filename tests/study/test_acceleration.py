@@ -74,6 +74,15 @@ def test_accelerated_records_are_none_of_an_engines_own() -> None:
     assert known.refusal("tiny", "onnxruntime", "fp32") == ""
 
 
+def test_two_versions_of_an_engine_do_not_meet_in_the_other_tables() -> None:
+    known = evidence([asked("onnxruntime", "cpu", 5.0, version="1.3", threads=2), *RECORDS[:3], asked("onnxruntime", "cpu", 6.0, version="1.3", threads=4)])
+    assert {one.engine["version"] for one in known.of("tiny", "fp32")} == {"1.3"}
+    openvino = next(one for one in known.accelerated("tiny"))
+    plain = known.plain(openvino)
+    assert plain is not None
+    assert plain.engine["version"] == "1.2"
+
+
 def test_the_findings_name_the_best_and_what_is_not_there() -> None:
     best, missing = findings(lines(TABLE, evidence(RECORDS)))
     assert best.startswith("Of the accelerators at hand openvino in onnxruntime 1.2 on tiny in fp32 gains most: 3.00")

@@ -41,10 +41,10 @@ VARIANTS = [
 TAKES_ANY = [one for one in VARIANTS if one.values[0][0] != "tflite"]  # type: ignore[index]
 
 
-def random_net(vocab: int = 100) -> BertForSequenceClassification:
+def random_net(vocab: int = 100, layers: int = 2) -> BertForSequenceClassification:
     """Three labels, and weights so large that different sentences get different answers."""
     generator = torch.Generator().manual_seed(7)
-    net = nets.build(layers=2, hidden=24, heads=2, ffn=48, labels=3, vocab=vocab).eval()
+    net = nets.build(layers=layers, hidden=24, heads=2, ffn=48, labels=3, vocab=vocab).eval()
     for name, parameter in net.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         parameter.data = noise if name == "classifier.weight" else noise * 0.1 + name.endswith("LayerNorm.weight")

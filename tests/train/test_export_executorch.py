@@ -30,12 +30,12 @@ LONGEST = 24
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exported]:
     folder = tmp_path_factory.mktemp("executorch") / "tiny"
-    return {one.precision: one for one in export(random_net(), folder, variants=["executorch/fp32", "executorch/int8"], lengths=(8, LONGEST))}
+    return {one.precision: one for one in export(random_net(layers=1), folder, variants=["executorch/fp32", "executorch/int8"], lengths=(8, LONGEST))}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_a_file_answers_as_the_net_does(written: dict[str, Exported], precision: str) -> None:
-    close = parity(random_net(), written[precision], padded_batches())
+    close = parity(random_net(layers=1), written[precision], padded_batches())
     assert close.n == 96
     assert close.difference <= BOUND[precision]
 
@@ -94,7 +94,7 @@ def test_executorch_is_written_where_it_is_asked_for_alone(tmp_path: Path, monke
 
     assert not any(one.startswith("executorch") for one in exports.VARIANTS)
     with pytest.raises(UsageError, match=r"no variant 'executorch/int4'.*Did you mean 'executorch/int8'"):
-        export(random_net(), tmp_path / "tiny", variants=["executorch/int4"])
+        export(random_net(layers=1), tmp_path / "tiny", variants=["executorch/int4"])
     monkeypatch.setitem(sys.modules, "executorch.exir", None)
     with pytest.raises(MissingError, match=r"export to executorch needs .*; install edgebench\[export,executorch\]"):
-        export(random_net(), tmp_path / "tiny", variants=["executorch/fp32"])
+        export(random_net(layers=1), tmp_path / "tiny", variants=["executorch/fp32"])
