@@ -12,6 +12,7 @@ import argparse
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ ENGINES = {
     "tflite": ("ai-edge-litert", "flatbuffers", "typing-extensions", "backports.strenum", "tqdm"),
     "torchscript": ("torch<2.11", "filelock", "sympy", "networkx", "jinja2", "fsspec", "mpmath", "markupsafe", "typing-extensions"),
 }
+CROSS = "arm-linux-gnueabihf-gcc"
 MACHINES = {architecture: machine for machine, architecture in debian.ARCHITECTURES.items()}
 
 
@@ -69,6 +71,23 @@ def wheels(architecture: str, names: Sequence[str], into: Path, *, python: str =
         for wheel in Path(folder).glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(into)
+
+
+def msgspec(into: Path, work: Path) -> None:
+    """msgspec for 32-bit ARM, for which the package index has no wheel: compiled here, by Debian's cross compiler, against that architecture's headers."""
+    headers = work / "headers"
+    headers.mkdir(parents=True, exist_ok=True)
+    for deb in debian.debs("armv7l", ["libpython3.11-dev", "libc6-dev"], work / "headers.apt", suite="bookworm"):
+        if "-dev_" in deb.name:
+            debian.unpack(deb, headers)
+    _quietly([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "msgspec", "-d", str(work), "msgspec"])
+    with tarfile.open(next(work.glob("msgspec-*.tar.gz"))) as archive:
+        archive.extractall(work, filter="data")
+    source = next(work.glob("msgspec-*/src/msgspec"))
+    shutil.copytree(source, into / "msgspec", ignore=shutil.ignore_patterns("*.c", "*.h", "*.pyi"))
+    found = [f"-I{headers}/usr/include/python3.11", f"-isystem{headers}/usr/include/arm-linux-gnueabihf", f"-isystem{headers}/usr/include"]
+    module = into / "msgspec/_core.cpython-311-arm-linux-gnueabihf.so"
+    _quietly([CROSS, "-O1", "-w", "-shared", "-fPIC", "-nostdlib", *found, str(source / "_core.c"), "-lgcc", "-o", str(module)])
 
 
 def application(into: Path) -> None:

@@ -12,13 +12,14 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 import pytest
 
 from edgebench.devices import debian
+from edgebench.errors import FetchError, MissingError
 
 APPLETS = "sh cat chmod cut df dirname du echo env id ls mkdir mv readlink rm rmdir sha256sum tail tar uname test sleep"
 ADB = """\
@@ -48,12 +49,20 @@ def possible() -> None:
         pytest.skip(f"no user namespace can be made here: {tried.stderr.strip()}")
 
 
+def debs(machine: str, packages: Sequence[str], state: Path, *, suite: str) -> list[Path]:
+    """As `edgebench.devices.debian.debs`; skips where they cannot be had."""
+    try:
+        return debian.debs(machine, packages, state, suite=suite)
+    except (FetchError, MissingError) as error:
+        pytest.skip(str(error))
+
+
 def empty(folder: Path, machine: str = platform.machine(), emulator: str = "", variables: str = "") -> Path:
     """The root, and beside it the program `adb`; `emulator` are lines of shell that let this kernel run the machine's programs."""
     root = folder / "phone"
     for name in ("system/bin", "data/local/tmp", "proc", "dev", "mnt"):
         (root / name).mkdir(parents=True)
-    for deb in debian.debs(machine, ["busybox-static"], folder / "busybox.apt", suite="bookworm"):
+    for deb in debs(machine, ["busybox-static"], folder / "busybox.apt", suite="bookworm"):
         (folder / "busybox").mkdir(exist_ok=True)
         debian.unpack(deb, folder / "busybox")
     shutil.copy(next(folder.glob("busybox/**/bin/busybox")), root / "system/bin/busybox")
@@ -81,7 +90,9 @@ exec nsenter --target {pid} --user --net --mount --pid --preserve-credentials {c
 def genuine(folder: Path) -> Iterator[Path]:
     """The root of a running adbd, and beside it the program `adb` that knows it by `SERIAL`."""
     root, chroot = folder / "phone", shutil.which("chroot", path=PATHS)
-    debian.root("x86_64", ["adb", "adbd", "dash", "coreutils", "tar"], root, folder / "adbd.apt", suite="trixie")
+    packages = ["adb", "adbd", "dash", "coreutils", "tar"]
+    debs("x86_64", packages, folder / "adbd.apt", suite="trixie")
+    debian.root("x86_64", packages, root, folder / "adbd.apt", suite="trixie")
     for name in ("system/bin", "data/local/tmp"):
         (root / name).mkdir(parents=True)
     (root / "system/bin/sh").symlink_to("/usr/bin/dash")

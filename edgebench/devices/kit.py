@@ -32,8 +32,12 @@ ENGINES = {
     "tflite": ("ai-edge-litert>=1.2", "flatbuffers", "typing-extensions", "backports.strenum", "tqdm"),
     "torchscript": ("torch>=2.10,<2.11", "filelock", "sympy", "networkx", "jinja2", "fsspec", "mpmath", "markupsafe", "typing-extensions"),
 }
+# a 32-bit system has one engine, whose wheels were made for numpy 1
+SMALL_32 = ("numpy<2", *SMALL[1:])
+ENGINES_32 = {"tflite": ("tflite-runtime>=2.14",)}
 CUDA_TOO = "the package index's PyTorch for this processor is made for CUDA and loads nothing without it"
 MODULES = {"onnxruntime": "onnxruntime", "tflite": "ai_edge_litert.interpreter", "torchscript": "torch"}
+MODULES_32 = {"tflite": "tflite_runtime.interpreter"}
 BASE_MODULES = ("numpy", "tokenizers", "psutil", "msgspec", "edgebench.bench.worker", "edgebench.devices.far")
 NAMES = {"armv8l": "armv7l", "aarch64": "armv7l", "x86_64": "i686"}  # of a 32-bit system under a 64-bit kernel
 SPARE_BYTES = 64 << 20  # for bytecode and for what a worker writes
@@ -108,12 +112,15 @@ def gathered(far: Far, who: str, engines: Sequence[str], *, asked: bool) -> tupl
 
     `asked`: they were named by the user, so that none may be left out; otherwise one of them is enough.
     """
-    files, without = [*fetched(SMALL, far, who)], dict[str, str]()
+    known = ENGINES_32 if far.bits == 32 else ENGINES
+    files, without = [*fetched(SMALL_32 if far.bits == 32 else SMALL, far, who)], dict[str, str]()
     for engine in engines:
         try:
+            if engine not in known:
+                raise UnsupportedError(f"{who}: {engine} has no wheel for a 32-bit system; take {', '.join(known)}, or a 64-bit system")
             if engine == "torchscript" and far.architecture == "x86_64":
                 raise UnsupportedError(f"{who}: {CUDA_TOO}; install PyTorch's build for processors there by hand, or take another engine")
-            files += fetched(ENGINES[engine], far, who)
+            files += fetched(known[engine], far, who)
         except UnsupportedError as error:
             if asked or len(without) + 1 == len(engines):
                 raise
@@ -121,6 +128,11 @@ def gathered(far: Far, who: str, engines: Sequence[str], *, asked: bool) -> tupl
     files.append(own(catalog.cache_folder() / "kits"))
     named = {one.name: one for one in files}  # what two engines need comes once
     return [_wheel(one) for _, one in sorted(named.items())], without
+
+
+def modules(engines: Sequence[str], far: Far) -> list[str]:
+    """What has to load there."""
+    return [*BASE_MODULES, *((MODULES_32 if far.bits == 32 else MODULES)[one] for one in engines)]
 
 
 def fetched(requirements: Sequence[str], far: Far, who: str) -> list[Path]:

@@ -43,9 +43,10 @@ class Cleaned(msgspec.Struct, frozen=True):
     size_bytes: int | None
 
 
-def engines(profile: Profile) -> list[str]:
-    """Those that the profile expects and that a kit can have, or ONNX Runtime."""
-    return [one for one in profile.engines_expected if one in kit.ENGINES] or ["onnxruntime"]
+def engines(profile: Profile, bits: int = 64) -> list[str]:
+    """Those that the profile expects and that a kit can have, or ONNX Runtime; on a 32-bit system TFLite, which alone has a wheel."""
+    usual = "tflite" if bits == 32 else "onnxruntime"
+    return [one for one in profile.engines_expected if one in kit.ENGINES] or [usual]
 
 
 def prepare(executor: LineExecutor, named: Sequence[str] = (), *, tell: Callable[[str], None]) -> Prepared:
@@ -63,9 +64,9 @@ def prepare(executor: LineExecutor, named: Sequence[str] = (), *, tell: Callable
         tell(f"{who}: {far.about}; {bytes_text(far.free_bytes)} free")
         kit.check(far, who)
         check_machine(executor.profile, far.architecture)
-        chosen = list(named) or engines(executor.profile)
+        chosen = list(named) or engines(executor.profile, far.bits)
         wheels, without = kit.gathered(far, who, chosen, asked=bool(named))
-        modules = [*kit.BASE_MODULES, *(kit.MODULES[one] for one in chosen if one not in without)]
+        modules = kit.modules([one for one in chosen if one not in without], far)
         copied = [one for one in wheels if one.sha256 not in far.wheels]
         if copied or len(far.wheels) != len(wheels):
             _check_room(far, copied, who)

@@ -87,6 +87,18 @@ def test_an_engine_that_the_profile_expects_may_be_left_out_and_one_that_was_ask
         kit.gathered(other(machine="x86_64"), "desk", ["onnxruntime", "torchscript"], asked=True)
 
 
+def test_a_32_bit_system_takes_tflite_runtime_and_the_numpy_that_it_was_made_for(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    asked = list[str]()
+    monkeypatch.setattr(kit, "fetched", lambda requirements, far, who: asked.extend(requirements) or [])
+    zero = other(bits=32)
+    _, without = kit.gathered(zero, "zero", ["onnxruntime", "tflite"], asked=False)
+    assert {"numpy<2", "tflite-runtime>=2.14"} <= set(asked)
+    assert not {one for one in asked if one.startswith(("ai-edge-litert", "onnxruntime"))}
+    assert without == {"onnxruntime": "zero: onnxruntime has no wheel for a 32-bit system; take tflite, or a 64-bit system"}
+    assert kit.modules(["tflite"], zero)[-1] == "tflite_runtime.interpreter"
+    assert kit.modules(["tflite"], PI)[-1] == "ai_edge_litert.interpreter"
+
+
 def test_wheels_are_asked_for_once(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     asked = []
 

@@ -129,6 +129,7 @@ def test_a_device_without_room_is_told_how_much_is_needed(tmp_path: Path) -> Non
 
 def test_the_profiles_engines_are_brought_or_onnx_runtime(profile: Profile) -> None:
     assert prepare.engines(profile) == ["onnxruntime"]
+    assert prepare.engines(profile, bits=32) == ["tflite"]
     assert prepare.engines(msgspec.structs.replace(profile, engines_expected=("tflite", "torchscript", "own"))) == ["tflite", "torchscript"]
 
 

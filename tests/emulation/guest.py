@@ -20,6 +20,7 @@ from edgebench.devices.line import Cut, LineExecutor
 from edgebench.devices.profile import Profile
 from edgebench.errors import DeviceError
 from scripts import arm
+from tests import phone
 
 # ELF headers of each machine, and which of their bits count (qemu's own binfmt.d files)
 MASK = r"\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
@@ -105,7 +106,7 @@ def emulators() -> Path:
     """Debian 13's static qemu-user, unpacked: Debian 12's shows a guest this machine's /proc/cpuinfo, on which engines crash."""
     made = folder() / "qemu"
     if not (made / "usr/bin/qemu-aarch64").exists():
-        for deb in debian.debs(platform.machine(), ["qemu-user"], folder() / "qemu.apt", suite="trixie"):
+        for deb in phone.debs(platform.machine(), ["qemu-user"], folder() / "qemu.apt", suite="trixie"):
             if deb.name.startswith("qemu-user_"):
                 made.mkdir(parents=True, exist_ok=True)
                 debian.unpack(deb, made)

@@ -124,3 +124,19 @@ def test_a_record_of_an_emulated_machine_says_so_and_keeps_no_time(board: Callab
     Sweep(Plan([spec], [], {MODEL: model}, 0), board("onnxruntime").run, host=facts, keep=kept.append, tell=lambda _: None).run()
     assert (kept[0].outcome, kept[0].cold) == ("ok", [])
     assert any(note.startswith("emulated: ") for note in kept[0].notes)
+
+
+def test_tflite_runtime_answers_on_32_bits_as_here(capsys: pytest.CaptureFixture[str]) -> None:
+    if not shutil.which(arm.CROSS):
+        pytest.skip(f"msgspec has no wheel for 32-bit ARM and is compiled with {arm.CROSS}: sudo apt install gcc-arm-linux-gnueabihf")
+    place = guest.root("armhf", ["python3-numpy", "python3-psutil"])  # the package index has no wheel of these either, and Debian has both
+    engine = guest.wheels("armhf", "tflite", ("tflite-runtime", "tokenizers"))
+    if not (place / "opt/msgspec").exists():
+        arm.msgspec(place / "opt/msgspec.part", guest.folder() / "msgspec")
+        (place / "opt/msgspec.part").rename(place / "opt/msgspec")
+    board = Guest("armhf", place, guest.emulators() / "qemu-arm", ["/opt/app", engine, "/opt/msgspec"])
+    try:
+        assert board.facts()["machine"] == "armv7l"
+        same(board, job("tflite", "int8", "tflite"), capsys)
+    finally:
+        board.close()
