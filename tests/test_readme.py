@@ -95,7 +95,8 @@ def test_the_table_of_tasks_and_scores_is_of_every_bundled_file_as_it_is() -> No
     from edgebench import record
     from edgebench.models import card
 
-    judged = {one.artifact["sha256"] for one in record.read_lines(ROOT / "docs/measured/tasks.jsonl") if one.accuracy}
+    records = [one for one in record.read_lines(ROOT / "docs/measured/tasks.jsonl") if one.accuracy]
+    judged = {one.artifact["sha256"] for one in records if one.artifact["task"] != "translation"}  # translators are made, not bundled
     assert judged == {one.sha256 for path in sorted((ROOT / "models").glob("*.toml")) for one in card.read(path).variants}
 
 
