@@ -85,7 +85,8 @@ def findings(grid: Grid) -> Iterator[str]:
             yield f"Slower with it: {'; '.join(said)}."
     missing = [line for line in grid.lines if line.entries["verdict"].text in ("unsupported", "skipped")]
     if missing:
-        yield f"Not to be had on this machine: {', '.join(dict.fromkeys(line.entries['asked for'].text for line in missing))}."
+        names = dict.fromkeys(f"{line.entries['asked for'].text} in {line.entries['engine'].text}" for line in missing)
+        yield f"Not to be had on this machine: {', '.join(names)}."
 
 
 def _named(line: Line) -> str:

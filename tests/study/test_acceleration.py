@@ -86,7 +86,7 @@ def test_two_versions_of_an_engine_do_not_meet_in_the_other_tables() -> None:
 def test_the_findings_name_the_best_and_what_is_not_there() -> None:
     best, missing = findings(lines(TABLE, evidence(RECORDS)))
     assert best.startswith("Of the accelerators at hand openvino in onnxruntime 1.2 on tiny in fp32 gains most: 3.00")
-    assert missing == "Not to be had on this machine: cuda."
+    assert missing == "Not to be had on this machine: cuda in onnxruntime."
 
 
 def test_a_model_of_which_none_was_asked_for_is_one_line_that_says_how() -> None:
