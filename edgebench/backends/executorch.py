@@ -4,6 +4,9 @@ What runs a part of the graph is chosen when a file is made, not when it is open
 takes, and the rest runs in ExecuTorch's own kernels. So accelerator "cpu" runs a file as it is, another name is refused unless the file was
 made for it, and with `require` "full" so is a file of which a part stayed behind. A record says how many nodes each has (`nodes`, `stayed`).
 
+A file is a program, a list of instructions that the engine checks little before it follows them: of 150 files with a byte or a few altered among the first
+6,000, 23 ended the process (1.5.1; 4 of 150 altered anywhere). So it is opened by consent only, as TorchScript is.
+
 Files are read where they lie (mmap). A text may have any length up to the bound it was exported with, a batch its one size: what is longer,
 empty, or does not fit beside the others is refused before each run, since the engine would name no input. Threads are one pool for the
 process: a second session with another number of them is refused while the first is open. One call at a time.
@@ -45,7 +48,7 @@ class ExecuTorch:
 
     name = "executorch"
     formats = ("executorch",)
-    runs_code = False
+    runs_code = True
     extra = "executorch"
     process_wide = True  # its threads are a setting of the process: two sessions cannot differ in them
 
@@ -90,8 +93,8 @@ class ExecuTorch:
                 module = library._load_for_executorch(str(path), enable_etdump=trace)
                 tensors = _described(path, module)
                 bounds = module.method_meta(METHOD)
-            facts = _facts(path, tensors, self.version(), library._threadpool_get_thread_count(), options)
-            session = ExecuTorchSession(module, path, tensors, [bounds.input_tensor_meta(at).sizes() for at in range(bounds.num_inputs())], facts)
+                facts = _facts(path, tensors, self.version(), library._threadpool_get_thread_count(), options)
+                session = ExecuTorchSession(module, path, tensors, [bounds.input_tensor_meta(at).sizes() for at in range(bounds.num_inputs())], facts)
             self._open.add(session)
         return session
 

@@ -46,12 +46,14 @@ class Kept:
         return getattr(self._session, name)
 
 
-def operators(model: str, examples: Sequence[Any], *, backend: str, precision: str | None, options: Options, length: int | None, seed: int) -> list[Operator]:
+def operators(
+    model: str, examples: Sequence[Any], *, backend: str, precision: str | None, options: Options, length: int | None, seed: int, allow_code: bool = False
+) -> list[Operator]:
     """The slowest first. UnsupportedError where the engine cannot say it, or a model is more than one graph."""
     engine = plugins.get("backends", backend)
     if not hasattr(engine, "nodes"):
         raise UnsupportedError(f"{backend} does not say what each operator takes; onnxruntime does")
-    with load(model, backend=backend, precision=precision, threads=options.threads) as pipe:
+    with load(model, backend=backend, precision=precision, threads=options.threads, allow_code=allow_code) as pipe:
         if pipe.variant.parts:
             raise UnsupportedError(f"{pipe.card.name} is {1 + len(pipe.variant.parts)} graphs; one graph can be looked into")
         inputs = pipe.task.resize(list(examples), length, seed) if length else list(examples)

@@ -64,7 +64,7 @@ Exit status:
 @click.option("--fetch", is_flag=True, help="Download the model's labelled set once, if it is not here.")
 @click.option("--examples", type=click.IntRange(min=1), help="Labelled examples to judge accuracy by.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws inputs, examples and the order of cells.")
-@click.option("--allow-code", is_flag=True, help="Open TorchScript files, which are programs, of cards that are not bundled.")
+@click.option("--allow-code", is_flag=True, help="Open TorchScript and ExecuTorch files, which are programs, of cards that are not bundled.")
 @click.option("--resume", is_flag=True, help="Measure only what the file of -o does not hold yet.")
 @click.option("--dry-run", is_flag=True, help="Say what would be measured and about how long it takes, and stop.")
 @click.option("--strict", is_flag=True, help="Exit 4 if a cell is noisy or invalid.")

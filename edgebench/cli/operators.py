@@ -19,9 +19,11 @@ import click
 @click.option("--accelerator", default="cpu", show_default=True, help="The engine's name of what to run on, e.g. xnnpack, openvino, cuda.")
 @click.option("--require", type=click.Choice(["any", "full"]), default="any", show_default=True, help="full: a node that falls back to cpu is an error.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Look for labelled data in this folder first.")
+@click.option("--allow-code", is_flag=True, help="Open an ExecuTorch file, which is a program, of a card that edgebench does not bundle.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws inputs.")
 def command(
-    model: str, backend: str, precision: str | None, threads: int, length: int | None, accelerator: str, require: str, data: Path | None, seed: int
+    model: str, backend: str, precision: str | None, threads: int, length: int | None, accelerator: str, require: str, data: Path | None,
+    allow_code: bool, seed: int,
 ) -> None:
     """Show which operators of MODEL take the time, and on what they ran.
 
@@ -37,7 +39,7 @@ def command(
     path = catalog.find("models", model)
     examples = labelled.load(cards.dataset_of(cards.read(path), path), "dev", folder=data, limit=64, seed=seed).texts
     options = Options(threads=threads, accelerator=accelerator, require=require)
-    found = operators(model, examples, backend=backend, precision=precision, options=options, length=length, seed=seed)
+    found = operators(model, examples, backend=backend, precision=precision, options=options, length=length, seed=seed, allow_code=allow_code)
     total = sum(one.ns for one in found)
     width = max(len(one.name) for one in found)
     click.echo(f"{'operator':{width}}  {'on':>8}  nodes      time  share")

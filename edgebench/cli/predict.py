@@ -25,7 +25,7 @@ from edgebench.units import plain
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Threads within one call.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="json: one object per line.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Draw what was found onto the picture, and write it here.")
-@click.option("--allow-code", is_flag=True, help="Open a TorchScript file, which is a program, from a card edgebench does not bundle.")
+@click.option("--allow-code", is_flag=True, help="Open a TorchScript or ExecuTorch file, which is a program, from a card edgebench does not bundle.")
 def command(
     model: str, inputs: tuple[str, ...], backend: str | None, precision: str | None, threads: int, form: str, save: Path | None, allow_code: bool
 ) -> None:

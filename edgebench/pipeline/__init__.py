@@ -35,7 +35,7 @@ def load(
     """Open a model by its card's name or a card file's path, its digests checked first; nothing is downloaded.
 
     Without `backend` the first installed of onnxruntime, tflite, torchscript that opens a variant is taken; without
-    `precision` int8 or uint8 where there is one. `allow_code` consents to a format that is a program (TorchScript) from a card
+    `precision` int8 or uint8 where there is one. `allow_code` consents to a format that is a program (TorchScript, ExecuTorch) from a card
     that edgebench does not bundle. `max_tokens` shortens what a text model reads. `settings` are the engine's own
     (`knobs` of its Backend); with `require` "full" a graph of which the accelerator does not take every node is an error. A
     deployment file, as `edgebench tune` writes it, says all of these itself.

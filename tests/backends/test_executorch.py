@@ -57,6 +57,10 @@ def test_contract(check: str, case: Case) -> None:
     conformance.CHECKS[check](case)
 
 
+def test_a_program_is_marked_as_code() -> None:
+    assert BACKEND.runs_code is True
+
+
 def test_an_open_size_is_none_and_the_batch_is_one(session: ExecuTorchSession) -> None:
     assert {spec.name: spec.shape for spec in session.inputs} == {"input_ids": (1, None), "attention_mask": (1, None)}
     assert [(spec.name, spec.dtype, spec.shape) for spec in session.outputs] == [("logits", "float32", (1, 2))]

@@ -163,8 +163,8 @@ Options:
                                   [x>=1]
   --seed INTEGER                  Draws inputs, examples and the order of
                                   cells.  [default: 0]
-  --allow-code                    Open TorchScript files, which are programs,
-                                  of cards that are not bundled.
+  --allow-code                    Open TorchScript and ExecuTorch files, which
+                                  are programs, of cards that are not bundled.
   --resume                        Measure only what the file of -o does not
                                   hold yet.
   --dry-run                       Say what would be measured and about how
