@@ -21,7 +21,8 @@ from edgebench.bench.state import now
 __all__ = ["facts", "now"]
 
 PACKAGES = ("numpy", "tokenizers", "onnxruntime", "ai-edge-litert", "tflite-runtime", "torch", "openvino", "executorch", "msgspec")
-MACHINES_THAT_ARE_NONE = re.compile(r"QEMU|KVM|VMware|VirtualBox|Xen|HVM domU|Hyper-V|Virtual Machine|Amazon EC2|Google Compute|Bochs|Parallels")
+# the last is what qemu's machine for ARM says in its device tree
+MACHINES_THAT_ARE_NONE = re.compile(r"QEMU|KVM|VMware|VirtualBox|Xen|HVM domU|Hyper-V|Virtual Machine|Amazon EC2|Google Compute|Bochs|Parallels|dummy-virt")
 CONTAINERS = {"docker": "docker", "kubepods": "kubernetes", "lxc": "lxc", "libpod": "podman"}  # a word in a control group's path -> its container
 
 
@@ -39,7 +40,7 @@ def facts(root: Path = Path("/")) -> dict[str, Any]:
         "swap_bytes": sysfs.meminfo(root, "SwapTotal"),
         "huge_pages": _huge_pages(root),
         "virtual": _virtual(root),
-        "emulated": processor.emulated(root),
+        "emulated": processor.emulated(root, virtual=_virtual(root)),
         "container": _container(root),
         "os": _os(root),
         "kernel": platform.release(),

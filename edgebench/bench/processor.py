@@ -23,6 +23,9 @@ ARM_PARTS = {
     "0xd44": "Cortex-X1", "0xd46": "Cortex-A510", "0xd47": "Cortex-A710", "0xd48": "Cortex-X2", "0xd49": "Neoverse-N2", "0xd4d": "Cortex-A715",
     "0xd4e": "Cortex-X3", "0xd4f": "Neoverse-V2", "0xd80": "Cortex-A520", "0xd81": "Cortex-A720", "0xd82": "Cortex-X4",
 }
+# what only qemu's translator shows a machine: a counter of 62.5 MHz, which the kernel says as twice as many BogoMIPS, and a part "Q" of nobody, its `max`.
+# Under a hypervisor both are the real processor's.
+QEMUS_OWN = re.compile(r"^BogoMIPS\s*: 125\.00$|^CPU implementer\s*: 0x00\n(?:.+\n)*?CPU part\s*: 0x051$", re.MULTILINE)
 
 
 def facts(root: Path) -> dict[str, Any]:
@@ -45,10 +48,11 @@ def facts(root: Path) -> dict[str, Any]:
     }
 
 
-def emulated(root: Path, machine: str = "") -> bool | None:
-    """True where a program for ARM runs on an x86 processor, its instructions translated; None where nothing shows it, which is no proof.
+def emulated(root: Path, machine: str = "", *, virtual: bool | None = None) -> bool | None:
+    """True where a program for ARM runs with its instructions translated; None where nothing shows it, which is no proof.
 
-    qemu's user emulation shows its guest a /proc/cpuinfo of the other processor, but only by that path.
+    qemu's user emulation shows its guest a /proc/cpuinfo of the other processor, but only by that path. Of a whole `virtual` machine, that
+    qemu translates it is told by what it made up.
     """
     if not (machine or platform.machine()).startswith(("aarch64", "arm")):
         return None
@@ -57,11 +61,12 @@ def emulated(root: Path, machine: str = "") -> bool | None:
         try:
             file = os.open("cpuinfo", os.O_RDONLY, dir_fd=folder)
             with open(file, errors="replace") as real:
-                return bool(re.search(r"^vendor_id\s*:", real.read(), re.MULTILINE)) or None
+                said = real.read()
         finally:
             os.close(folder)
     except (OSError, NotImplementedError):
         return None
+    return bool(re.search(r"^vendor_id\s*:", said, re.MULTILINE) or (virtual and QEMUS_OWN.search(said))) or None
 
 
 def _name(root: Path, cpuinfo: str) -> str | None:

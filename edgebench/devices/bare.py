@@ -156,6 +156,7 @@ def make(wheels: list[dict[str, Any]], follow: list[str], modules: list[str], so
         found = check(new, modules)
         with open(os.path.join(new, "wheels.json"), "w") as file:
             json.dump({"wheels": files, "version": list(sys.version_info[:2])}, file)
+        os.sync()  # where the power is cut after the kit took its place, its files would be there and empty
         if os.path.isdir(old):
             os.rename(old, old + ".gone")
         os.rename(new, old)

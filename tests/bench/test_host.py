@@ -77,9 +77,18 @@ def test_the_container(tmp_path: Path, file: str, text: str, container: str | No
     assert host.facts(tree(tmp_path, {file: text}))["container"] == container
 
 
-@pytest.mark.parametrize(("vendor", "virtual"), [("Amazon EC2\n", True), ("LENOVO\n", None)])
-def test_an_arm_machine_is_virtual_where_its_board_is_one_of_a_hypervisor(tmp_path: Path, vendor: str, virtual: bool | None) -> None:
-    assert host.facts(tree(tmp_path, {"sys/class/dmi/id/sys_vendor": vendor}))["virtual"] is virtual
+@pytest.mark.parametrize(("file", "board", "virtual"), [
+    ("sys/class/dmi/id/sys_vendor", "Amazon EC2\n", True), ("sys/class/dmi/id/sys_vendor", "LENOVO\n", None),
+    ("proc/device-tree/model", "linux,dummy-virt\0", True), ("proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0", None),
+])
+def test_an_arm_machine_is_virtual_where_its_board_is_one_of_a_hypervisor(tmp_path: Path, file: str, board: str, virtual: bool | None) -> None:
+    assert host.facts(tree(tmp_path, {file: board}))["virtual"] is virtual
+
+
+def test_a_whole_machine_that_qemu_translates_is_emulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    said = {"proc/device-tree/model": "linux,dummy-virt\0", "proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 125.00\n"}
+    assert host.facts(tree(tmp_path, said))["emulated"] is True
 
 
 def test_a_package_that_is_not_installed_has_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,3 +104,18 @@ def test_arm_code_on_an_x86_processor_is_emulated_and_elsewhere_nothing_is_claim
     assert processor.emulated(tmp_path / "x86", "x86_64") is None
     assert processor.emulated(tmp_path / "arm", "aarch64") is None
     assert processor.emulated(tmp_path / "nowhere", "aarch64") is None
+
+
+QEMU = "processor\t: 0\nBogoMIPS\t: {}\nFeatures\t: fp asimd evtstrm\nCPU implementer\t: {}\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: {}\n\n"
+
+
+@pytest.mark.parametrize(("said", "virtual", "emulated"), [
+    (("125.00", "0x41", "0xd08"), True, True),  # -cpu cortex-a72
+    (("2000.00", "0x00", "0x051"), True, True),  # -cpu max
+    (("108.00", "0x41", "0xd08"), True, None),  # a virtual machine on a Raspberry Pi 4
+    (("125.00", "0x41", "0xd08"), None, None),  # no qemu's
+])
+def test_a_whole_machine_is_emulated_where_it_shows_what_qemu_made_up(tmp_path: Path, said: tuple[str, str, str], virtual: bool, emulated: bool) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(2 * QEMU.format(*said))
+    assert processor.emulated(tmp_path, "aarch64", virtual=virtual) is emulated

@@ -47,6 +47,13 @@ def test_of_a_cells_records_the_last_counts(plan: Plan, measured: Record) -> Non
     assert missing(plan, [measured, later], HOST)[1] == [later]
 
 
+@pytest.mark.parametrize(("processes", "stands"), [(2, True), (1, False)])
+def test_an_emulated_cell_keeps_no_time_and_stands_once_its_processes_ran(plan: Plan, measured: Record, processes: int, stands: bool) -> None:
+    host = {**HOST, "emulated": True}
+    found = missing(plan, [msgspec.structs.replace(measured, cold=[], host={**host, "before": [{}] * processes})], host)[1]
+    assert bool(found) is stands
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -93,6 +93,13 @@ def test_what_does_not_load_leaves_the_kit_there_was() -> None:
     assert sorted(path.name for path in Path(bare.store()).iterdir()) == ["kit", "made.json"]
 
 
+def test_a_kit_is_on_the_disk_before_it_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[tuple[bool, bool]]()
+    monkeypatch.setattr("os.sync", lambda: seen.append((os.path.exists(f"{bare.kit()}.new/wheels.json"), os.path.exists(bare.kit()))))
+    make(wheel("tiny"))
+    assert seen == [(True, False)]
+
+
 def test_a_wheel_that_is_cut_or_changed_on_the_way_is_told(tmp_path: Path) -> None:
     announced, body = wheel("tiny")
     with pytest.raises(bare.Refused, match=r"^the line ended 5 bytes before the end of tiny-1-py3-none-any\.whl; try again$"):
