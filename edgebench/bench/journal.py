@@ -1,7 +1,7 @@
 """What the passes of a sweep answered, on the disk as they come, so that a sweep goes on where it was cut off.
 
 A cell's processes take turns with those of the others, so most cells are complete only near the end: a power cut would
-take them all. The journal lies beside the records, `x.jsonl.parts` beside `x.jsonl`, and goes when the sweep has ended.
+take them all. The journal lies beside the records, `x.jsonl.parts` beside `x.jsonl`, and goes when the sweep has ended with its device still there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from edgebench import lines
 from edgebench.bench.job import Answer, Job, Pass
-from edgebench.errors import EdgebenchError, UsageError
+from edgebench.errors import DeviceError, EdgebenchError, UsageError
 from edgebench.record import Spec, writing
 
 Execute = Callable[[Job], Answer]
@@ -35,12 +35,13 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Journal:
     """An executor's `run` that answers from the file what the file has, once each, and writes down what it had to ask.
 
-    One sweep at a time writes to one file of records: UsageError while another does.
+    One sweep at a time writes to one file of records: UsageError while another does. `lost` says that the device was gone when a pass was
+    asked for: the cells fail, but there is something to go on with.
     """
 
     def __init__(self, records: Path, execute: Execute, *, machine: str, resume: bool) -> None:
         self.path = records.with_name(records.name + ".parts")
-        self._execute, self._machine, self._turn = execute, machine, Lock()
+        self._execute, self._machine, self._turn, self.lost = execute, machine, Lock(), False
         with writing(self.path):
             self._file = self.path.open("a+b", buffering=0)
         try:
@@ -59,7 +60,11 @@ class Journal:
         found = self._found.get(_key(job.spec, job.part))
         if found:
             return found.popleft()
-        answer = self._execute(job)
+        try:
+            answer = self._execute(job)
+        except DeviceError:
+            self.lost = True
+            raise
         entry = Entry(spec=job.spec, part=job.part, machine=self._machine, answer=answer)
         with writing(self.path), self._turn:
             lines.add(self._file, msgspec.json.encode(entry))
@@ -80,7 +85,7 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.close(ended=kind is None)
+        self.close(ended=kind is None and not self.lost)
 
     def _read(self) -> dict[bytes, deque[Answer]]:
         found: dict[bytes, deque[Answer]] = {}

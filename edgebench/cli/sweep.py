@@ -78,6 +78,8 @@ def measure(plan: Plan, executor: Executor, output: Path, *, resume: bool | None
             if before or journal.recalled:
                 click.echo(_recalled(len(before), journal.recalled), err=True)
             found = [*before, *Sweep(rest, journal, host=host, keep=keep, tell=tell, at_once=at_once or _at_once(rest, host)).run()]
+            if journal.lost and resume is not None:
+                click.echo(f"what was answered before the device was lost is kept; {_goes_on(output)}", err=True)
             places = {spec: place for place, spec in enumerate(plan.cells)}
             return sorted(found, key=lambda record: places.get(record.spec, len(places)))
     except KeyboardInterrupt:
@@ -123,4 +125,8 @@ def _recalled(records: int, passes: int) -> str:
 
 def _interrupted(written: int, output: Path, can_resume: bool) -> str:
     records = f"{written} record{'s are' if written != 1 else ' is'} in {output}" if written else "no record was finished"
-    return f"interrupted: {records}{f'; the same command with -o {output} --resume goes on' if can_resume else ''}"
+    return f"interrupted: {records}{f'; {_goes_on(output)}' if can_resume else ''}"
+
+
+def _goes_on(output: Path) -> str:
+    return f"the same command with -o {output} --resume goes on"

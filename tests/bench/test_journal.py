@@ -8,7 +8,7 @@ import pytest
 
 from edgebench.bench.job import Answer, Job, Pass
 from edgebench.bench.journal import Journal
-from edgebench.errors import EdgebenchError, UsageError, WorkerError
+from edgebench.errors import DeviceError, EdgebenchError, UsageError, WorkerError
 from edgebench.record import Spec
 
 
@@ -95,6 +95,22 @@ def test_an_error_is_not_remembered(records: Path) -> None:
     with Journal(records, machine := Machine(), machine="here", resume=True) as journal:
         journal(job())
     assert machine.asked == [job()]
+
+
+@pytest.mark.parametrize(("error", "kept"), [(DeviceError("no route to it"), 1), (WorkerError("the process was killed by SIGSEGV"), 0)])
+def test_what_a_lost_device_answered_is_kept_for_the_next_sweep(records: Path, error: EdgebenchError, kept: int) -> None:
+    def execute(one: Job) -> Answer:
+        if one.part == "memory":
+            raise error
+        return Answer()
+
+    with Journal(records, execute, machine="here", resume=False) as journal:
+        journal(job())
+        with pytest.raises(type(error)):
+            journal(job("memory"))
+    assert journal.lost is bool(kept)
+    with Journal(records, execute, machine="here", resume=True) as journal:
+        assert journal.recalled == kept
 
 
 def test_two_sweeps_do_not_write_to_one_file(records: Path) -> None:
