@@ -67,7 +67,7 @@ def wheels(architecture: str, names: Sequence[str], into: Path, *, python: str =
     options = ["--only-binary=:all:", "--no-deps", "--python-version", python, "--implementation", "cp", "--abi", abi, "--abi", "abi3", "--abi", "none"]
     platforms = [word for one in PLATFORMS[architecture] for word in ("--platform", one)]
     with tempfile.TemporaryDirectory() as folder:
-        _quietly([sys.executable, "-m", "pip", "download", "-q", *options, *platforms, "-d", folder, *dict.fromkeys(names)])
+        quietly([sys.executable, "-m", "pip", "download", "-q", *options, *platforms, "-d", folder, *dict.fromkeys(names)])
         for wheel in Path(folder).glob("*.whl"):
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(into)
@@ -80,14 +80,14 @@ def msgspec(into: Path, work: Path) -> None:
     for deb in debian.debs("armv7l", ["libpython3.11-dev", "libc6-dev"], work / "headers.apt", suite="bookworm"):
         if "-dev_" in deb.name:
             debian.unpack(deb, headers)
-    _quietly([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "msgspec", "-d", str(work), "msgspec"])
+    quietly([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "msgspec", "-d", str(work), "msgspec"])
     with tarfile.open(next(work.glob("msgspec-*.tar.gz"))) as archive:
         archive.extractall(work, filter="data")
     source = next(work.glob("msgspec-*/src/msgspec"))
     shutil.copytree(source, into / "msgspec", ignore=shutil.ignore_patterns("*.c", "*.h", "*.pyi"))
     found = [f"-I{headers}/usr/include/python3.11", f"-isystem{headers}/usr/include/arm-linux-gnueabihf", f"-isystem{headers}/usr/include"]
     module = into / "msgspec/_core.cpython-311-arm-linux-gnueabihf.so"
-    _quietly([CROSS, "-O1", "-w", "-shared", "-fPIC", "-nostdlib", *found, str(source / "_core.c"), "-lgcc", "-o", str(module)])
+    quietly([CROSS, "-O1", "-w", "-shared", "-fPIC", "-nostdlib", *found, str(source / "_core.c"), "-lgcc", "-o", str(module)])
 
 
 def application(into: Path) -> None:
@@ -96,7 +96,8 @@ def application(into: Path) -> None:
         shutil.copytree(HERE / name, into / name, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def _quietly(command: Sequence[str]) -> None:
+def quietly(command: Sequence[str]) -> None:
+    """Run it; what it says is told where it fails, and the program ends."""
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command[:4])} ...: {done.stderr[-2000:]}")

@@ -57,7 +57,7 @@ class Journal:
             self._file.truncate(0)
 
     def __call__(self, job: Job) -> Answer:
-        found = self._found.get(_key(job.spec, job.part))
+        found = self._found.get((job.spec, job.part))
         if found:
             return found.popleft()
         try:
@@ -87,17 +87,13 @@ class Journal:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close(ended=kind is None and not self.lost)
 
-    def _read(self) -> dict[bytes, deque[Answer]]:
-        found: dict[bytes, deque[Answer]] = {}
+    def _read(self) -> dict[tuple[Spec, Pass], deque[Answer]]:
+        found: dict[tuple[Spec, Pass], deque[Answer]] = {}
         for number, line in enumerate(lines.read(self.path), start=1):
             try:
                 entry = msgspec.json.decode(line, type=Entry)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise EdgebenchError(f"{self.path} line {number} is no answer of a pass: {error}; delete the file to measure everything again") from error
             if entry.machine == self._machine:
-                found.setdefault(_key(entry.spec, entry.part), deque()).append(entry.answer)
+                found.setdefault((entry.spec, entry.part), deque()).append(entry.answer)
         return found
-
-
-def _key(spec: Spec, part: Pass) -> bytes:
-    return msgspec.json.encode((spec, part))

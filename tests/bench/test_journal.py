@@ -62,6 +62,13 @@ def test_another_pass_or_cell_is_asked(records: Path, other: Job) -> None:
         assert (machine.asked, journal.recalled) == ([other], 1)
 
 
+def test_a_number_written_without_a_point_is_the_same_cell(records: Path) -> None:
+    cut_off(records, job(timeout_s=600))
+    with Journal(records, Machine(), machine="here", resume=True) as journal:
+        journal(job(timeout_s=600))
+        assert journal.recalled == 0
+
+
 def test_another_machines_answers_are_not_taken(records: Path) -> None:
     cut_off(records, job(), machine="there")
     with Journal(records, machine := Machine(), machine="here", resume=True) as journal:
