@@ -160,6 +160,7 @@ def make(wheels: list[dict[str, Any]], follow: list[str], modules: list[str], so
         if os.path.isdir(old):
             os.rename(old, old + ".gone")
         os.rename(new, old)
+        os.sync()  # who is told that it is there finds it, too
         return found
     finally:
         shutil.rmtree(new, ignore_errors=True)

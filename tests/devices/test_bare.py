@@ -93,11 +93,11 @@ def test_what_does_not_load_leaves_the_kit_there_was() -> None:
     assert sorted(path.name for path in Path(bare.store()).iterdir()) == ["kit", "made.json"]
 
 
-def test_a_kit_is_on_the_disk_before_it_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kit_is_on_the_disk_before_it_takes_its_place_and_then_so_is_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = list[tuple[bool, bool]]()
     monkeypatch.setattr("os.sync", lambda: seen.append((os.path.exists(f"{bare.kit()}.new/wheels.json"), os.path.exists(bare.kit()))))
     make(wheel("tiny"))
-    assert seen == [(True, False)]
+    assert seen == [(True, False), (False, True)]
 
 
 def test_a_wheel_that_is_cut_or_changed_on_the_way_is_told(tmp_path: Path) -> None:
