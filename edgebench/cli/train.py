@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgebench.train.data import Examples
     from edgebench.train.dynamic import Recipe as DynamicRecipe
     from edgebench.train.methods import Recipe as MethodRecipe
-    from edgebench.train.recipe import Augment, Progress, Recipe
+    from edgebench.train.recipe import Augment, Progress, Recipe, Unlabelled
     from edgebench.train.translate import Recipe as TranslationRecipe
     from edgebench.train.vision import Recipe as VisionRecipe
 
@@ -55,7 +55,7 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     from edgebench.models.weights import fetch_weights
     from edgebench.train import methods, processes, translate
     from edgebench.train import recipe as recipes
-    from edgebench.train.data import fingerprint, sentences, tagged, tokenised
+    from edgebench.train.data import fingerprint, tagged, tokenised
 
     out = processes.aside(out or Path("runs") / str(toml.read(path, dict[str, Any]).get("name")))
     console = Console()
@@ -87,15 +87,11 @@ def command(recipe: str, out: Path | None, data: Path | None, threads: int | Non
     for one in (train_set, dev_set):
         click.echo(f"{one.split}: {len(one):,} of {one.name}, {one.source}{f' ({one.note})' if one.note else ''}")
     if more := plan.unlabelled:
-        texts = load(more.dataset, "train", folder=data, offline=offline)
-        unlabelled = sentences(texts, tokenizer, count=more.count, max_tokens=more.max_tokens, seed=plan.seed)
+        unlabelled = _sentences(more, tokenizer, plan.seed, data, offline, told="unlabelled")
         examples = replace(examples, unlabelled=unlabelled.without_labels() if tokens is tagged else unlabelled)
-        click.echo(f"unlabelled: {len(unlabelled):,} sentences of {texts.name}, {texts.source}")
     if first := plan.general:
-        texts = load(first.dataset, "train", folder=data, offline=offline)
-        general = sentences(texts, tokenizer, count=first.count, max_tokens=first.max_tokens, seed=plan.seed)
+        general = _sentences(first, tokenizer, plan.seed, data, offline, told="general")
         examples = replace(examples, general=general.without_labels() if tokens is tagged else general)
-        click.echo(f"general: {len(general):,} sentences of {texts.name}, {texts.source}")
     if plan.augment:
         made = _augmented(plan, _shown(plan, train_set.texts), plan.augment, tokenizer, offline)
         examples = replace(examples, unlabelled=examples.unlabelled + (made.without_labels() if tokens is tagged else made))
@@ -125,6 +121,18 @@ def _augmented(plan: Recipe | MethodRecipe, texts: Sequence[str], how: Augment, 
     candidates = augment.published(net, tokenizer, vectors, count=how.candidates)
     made = augment.augmented(chosen, candidates, copies=how.copies, chance=how.chance, seed=plan.seed)
     return Examples(encoded(made, tokenizer, plan.max_tokens), [-1] * len(made))
+
+
+def _sentences(asked: Unlabelled, tokenizer: Path, seed: int, data: Path | None, offline: bool, *, told: str = "") -> Examples:
+    """Sentences without labels as a recipe asks for them; `told` names them on the screen."""
+    from edgebench.models.data import load
+    from edgebench.train.data import sentences
+
+    texts = load(asked.dataset, "train", folder=data, offline=offline)
+    found = sentences(texts, tokenizer, count=asked.count, max_tokens=asked.max_tokens, seed=seed)
+    if told:
+        click.echo(f"{told}: {len(found):,} sentences of {texts.name}, {texts.source}")
+    return found
 
 
 def _shown(plan: Recipe | MethodRecipe, texts: Sequence[str]) -> list[str]:
@@ -162,7 +170,7 @@ def _dynamic(path: Path, out: Path | None, data: Path | None, offline: bool) -> 
     from edgebench.models import card as cards
     from edgebench.models.data import load
     from edgebench.train import checkpoint, dynamic
-    from edgebench.train.data import fingerprint, sentences, tokenised
+    from edgebench.train.data import fingerprint, tokenised
 
     plan = dynamic.read(path)
     folder = out or Path("runs") / plan.name
@@ -170,11 +178,7 @@ def _dynamic(path: Path, out: Path | None, data: Path | None, offline: bool) -> 
     source = checkpoint.read_card(cards.read(at), at)
     training, dev = (load(plan.dataset, split, folder=data, offline=offline) for split in ("train", "dev"))
     examples, reported = (tokenised(one, source.tokenizer, source.max_tokens) for one in (training, dev))
-    more = None
-    if asked := plan.unlabelled:
-        texts = load(asked.dataset, "train", folder=data, offline=offline)
-        more = sentences(texts, source.tokenizer, count=asked.count, max_tokens=asked.max_tokens, seed=plan.seed)
-        click.echo(f"unlabelled: {len(more):,} sentences of {texts.name}, {texts.source}")
+    more = _sentences(plan.unlabelled, source.tokenizer, plan.seed, data, offline, told="unlabelled") if plan.unlabelled else None
     if done := _claim(folder, plan, fingerprint(examples)):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     try:
@@ -191,7 +195,7 @@ def _method(console: Console, path: Path, out: Path | None, data: Path | None, o
     from edgebench.models.data import load
     from edgebench.models.weights import fetch_weights
     from edgebench.train import methods, students, trained
-    from edgebench.train.data import Examples, fingerprint, hold_out, sentences, tokenised
+    from edgebench.train.data import Examples, fingerprint, hold_out, tokenised
 
     plan = methods.read(path)
     folder = out or Path("runs") / plan.name
@@ -202,8 +206,7 @@ def _method(console: Console, path: Path, out: Path | None, data: Path | None, o
     examples, dev = (tokenised(one, tokenizer, plan.max_tokens) for one in (training, dev_set))
     more = Examples([], [])
     if asked := getattr(plan, "unlabelled", None):
-        texts = load(asked.dataset, "train", folder=data, offline=offline)
-        more = sentences(texts, tokenizer, count=asked.count, max_tokens=asked.max_tokens, seed=plan.seed)
+        more = _sentences(asked, tokenizer, plan.seed, data, offline)
     if done := _claim(folder, plan, fingerprint(examples)):
         click.echo(f"going on in {folder}, which holds {', '.join(done)}")
     (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from edgebench.train.compress import measured
 from edgebench.train.data import Examples, fingerprint, hold_out, in_order
 from edgebench.train.elastic import Elastic, Point, ordered, sandwich
 from edgebench.train.exits import Exits, joint, predict
-from edgebench.train.loop import Schedule, predict_logits, train
+from edgebench.train.loop import Schedule, kept_logits, predict_logits, train
 from edgebench.train.recipe import Unlabelled
 
 Progress = Callable[[str, int, int, dict[str, float]], None]
@@ -79,7 +78,7 @@ def run(
     torch.manual_seed(recipe.seed)
     module = start(recipe, source.net, training)
     imitated_on = training + unlabelled if unlabelled else training
-    targets = _targets(source.net, imitated_on, out / "targets.pt")
+    targets = kept_logits(source.net, imitated_on, out / "targets.pt")
     loss = sandwich(module, recipe.points, targets) if isinstance(module, Elastic) else joint(module, targets)
     module.net.bert.embeddings.word_embeddings.requires_grad_(False)  # what words mean stays the teacher's
     minutes = train(
@@ -116,15 +115,6 @@ def answers(module: nn.Module, recipe: Recipe, examples: Examples) -> dict[str, 
         for point, logits in found.items():
             logits[batch.rows] = module(point, batch.ids, batch.mask)[0]
     return {point.name: logits for point, logits in found.items()}
-
-
-def _targets(teacher: BertForSequenceClassification, examples: Examples, path: Path) -> Tensor:
-    if not path.exists():
-        part = path.with_suffix(".part")
-        torch.save(predict_logits(teacher, examples), part)
-        os.replace(part, path)
-    targets: Tensor = torch.load(path, weights_only=True, map_location=torch.get_default_device())
-    return targets
 
 
 def _right(logits: Tensor, examples: Examples) -> float:

@@ -113,6 +113,16 @@ def predict_logits(net: nn.Module, examples: Examples, *, bf16: bool = False) ->
     return logits
 
 
+def kept_logits(net: nn.Module, examples: Examples, path: Path, *, bf16: bool = False) -> Tensor:
+    """`predict_logits`, kept in the file `path`: a run that goes on need not ask the net again."""
+    if not path.exists():
+        part = path.with_suffix(".part")
+        torch.save(predict_logits(net, examples, bf16=bf16), part)
+        os.replace(part, path)
+    logits: Tensor = torch.load(path, weights_only=True, map_location=torch.get_default_device())
+    return logits
+
+
 def accuracy(net: nn.Module, examples: Examples) -> float:
     """The share of examples whose largest logit is their label's."""
     return (predict_logits(net, examples).argmax(1) == torch.tensor(examples.labels)).float().mean().item()

@@ -13,7 +13,6 @@ Started again on the same folder a run goes on where it was.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +26,7 @@ from edgebench import toml, whole
 from edgebench.errors import CardError
 from edgebench.train import distill, nets
 from edgebench.train.data import Batch, Examples, collate, fingerprint, hold_out, shuffled
-from edgebench.train.loop import Loss, Schedule, accuracy, entity_f1, predict_logits, train
+from edgebench.train.loop import Loss, Schedule, accuracy, entity_f1, kept_logits, train
 from edgebench.train.nets import HEADS, Net
 from edgebench.train.shrink import fit_projection, shrink
 
@@ -180,7 +179,7 @@ def run(recipe: Recipe, data: Data, weights: dict[str, Path], out: Path, progres
 
     spent = 0.0
     if "prediction" not in aim.without:
-        targets = _targets(teacher, imitated_on, out / "targets.pt", recipe)
+        targets = kept_logits(teacher, imitated_on, out / "targets.pt", bf16=recipe.bf16)
         spent = _stage("prediction", _prediction(student, targets), student, imitated_on, aim.prediction, recipe, out, progress)
     torch.save(student.state_dict(), out / "student.pt")
     result["student"] = {"minutes": spent, "parameters": nets.parameter_count(student), **_scores(student, held_out, data)}
@@ -207,16 +206,6 @@ def _stage(name: str, loss: Loss, modules: nn.Module, examples: Examples, schedu
         loss, modules, examples, schedule, seed=recipe.seed, checkpoint=out / f"{name}.checkpoint", log=out / f"{name}.jsonl",
         progress=lambda step, steps, losses: progress(name, step, steps, losses), bf16=recipe.bf16,
     )
-
-
-def _targets(teacher: Net, examples: Examples, path: Path, recipe: Recipe) -> Tensor:
-    """The teacher's logits, kept in a file: a run that goes on need not ask it again."""
-    if not path.exists():
-        part = path.with_suffix(".part")
-        torch.save(predict_logits(teacher, examples, bf16=recipe.bf16), part)
-        os.replace(part, path)
-    targets: Tensor = torch.load(path, weights_only=True, map_location=torch.get_default_device())
-    return targets
 
 
 def _hard_labels(net: Net) -> Loss:

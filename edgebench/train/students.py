@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from edgebench.errors import CardError
 from edgebench.train import adabert, cells, distilbert, distill, methods, mobilebert, nets, prune
 from edgebench.train.data import Batch, Examples, collate, shuffled
-from edgebench.train.loop import Loss, Progress, Schedule, predict_logits, train
+from edgebench.train.loop import Loss, Progress, Schedule, kept_logits, train
 from edgebench.train.methods import AdaBert, Bottlenecks, DistilBert, FineTune, MobileBert, Recipe, TinyBert
 from edgebench.train.shrink import fit_projection, shrink
 
@@ -114,7 +114,7 @@ def _tinybert(recipe: TinyBert, setting: Setting) -> Made:
     if "intermediate" not in recipe.without:
         _stage("intermediate", imitation, pair, examples, recipe.intermediate, recipe.seed, setting)
     if "prediction" not in recipe.without:
-        targets = _answers(teacher, examples, setting)
+        targets = kept_logits(teacher, examples, setting.out / "targets.pt")
 
         def prediction(batch: Batch) -> dict[str, Tensor]:
             return {"soft_cross_entropy": distill.soft_cross_entropy(net(input_ids=batch.ids, attention_mask=batch.mask).logits, targets[batch.rows])}
@@ -129,7 +129,7 @@ def _mobilebert(recipe: MobileBert, setting: Setting) -> Made:
     assert setting.weights is not None
     teacher = _still(setting.teacher)
     net = mobilebert.classifier(mobilebert.from_tflite(setting.weights / "embedder.tflite"), setting.labels)
-    targets = _answers(teacher, setting.training, setting)
+    targets = kept_logits(teacher, setting.training, setting.out / "targets.pt")
     rows = list(range(min(512, len(setting.training))))
     with torch.no_grad():
         states = torch.cat([net.eval().mobilebert(input_ids=one.ids, attention_mask=one.mask)[0][:, 0] for one in _in_parts(setting.training, rows)])
@@ -177,7 +177,7 @@ def _bottlenecks(recipe: Bottlenecks, setting: Setting) -> Made:
 
             _stage(f"transfer {'-'.join(str(at + 1) for at in turn)}", transfer, modules, setting.training, recipe.transfer, recipe.seed, setting)
     net.requires_grad_(True)
-    targets = _answers(teacher, setting.training, setting)
+    targets = kept_logits(teacher, setting.training, setting.out / "targets.pt")
     _stage("student", _both(net, targets, 0.0 if "transfer" in recipe.without else recipe.soft), net, setting.training, recipe.train, recipe.seed, setting)
     return Made(net, mine)
 
@@ -240,16 +240,6 @@ def _both(net: Net, targets: Tensor, soft: float) -> Loss:
         return terms | ({"soft_cross_entropy": soft * distill.soft_cross_entropy(logits, targets[batch.rows])} if soft else {})
 
     return loss
-
-
-def _answers(teacher: Net, examples: Examples, setting: Setting) -> Tensor:
-    """The teacher's logits, kept in a file: a run that goes on need not ask it again."""
-    path = setting.out / "targets.pt"
-    if not path.exists():
-        part = path.with_suffix(".part")
-        torch.save(predict_logits(teacher, examples), part)
-        os.replace(part, path)
-    return cast(Tensor, torch.load(path, weights_only=True, map_location=torch.get_default_device()))
 
 
 def _stage(name: str, loss: Loss, modules: nn.Module, examples: Examples, schedule: Schedule, seed: int, setting: Setting) -> None:
