@@ -9,7 +9,7 @@ from edgebench.record import Record
 from edgebench.reports.base import interval
 from edgebench.study.description import Row, Table
 from edgebench.study.evidence import Evidence, of_record
-from edgebench.study.grid import Column, Entry, Grid, Line, absent
+from edgebench.study.grid import Column, Entry, Grid, Line, absent, alone
 from edgebench.study.tables import accuracy, beside, label
 from edgebench.units import duration_text, percent_text, three_digits
 
@@ -40,8 +40,7 @@ def _model(row: Row, table: Table, evidence: Evidence) -> Iterator[Line]:
         told = _measured(record, evidence) if record.outcome == "ok" else {"verdict": Entry(record.outcome)}
         yield Line(f"{about}, {spec.backend} on {spec.accelerator}", blank | named | told, row.model, spec.precision, of_record(record))
     if not found:
-        blank = {one.name: absent("no accelerator was asked for: `edgebench bench --accelerator NAME`") for one in COLUMNS}
-        yield Line(about, blank | {"model": Entry(about)}, row.model)
+        yield alone(COLUMNS, about, row.model, "no accelerator was asked for: `edgebench bench --accelerator NAME`")
 
 
 def _measured(record: Record, evidence: Evidence) -> dict[str, Entry]:

@@ -16,7 +16,7 @@ from edgebench.record import Record
 from edgebench.reports.base import interval
 from edgebench.study.description import Row, Table
 from edgebench.study.evidence import Evidence, of_record
-from edgebench.study.grid import Column, Entry, Grid, Line, absent
+from edgebench.study.grid import Column, Entry, Grid, Line, absent, alone
 from edgebench.study.speeds import ways
 from edgebench.study.tables import accuracy, label
 from edgebench.units import duration_text, percent_text, three_digits
@@ -50,8 +50,7 @@ def _model(row: Row, table: Table, evidence: Evidence) -> Iterator[Line]:
     known = dict(ways(row, table, evidence))
     times = {way: found.value for way, record in known.items() if (found := interval(record))}
     if not times:
-        blank = {one.name: absent(evidence.gap(row.model)) for one in COLUMNS}
-        yield Line(about, blank | {"model": Entry(about)}, row.model)
+        yield alone(COLUMNS, about, row.model, evidence.gap(row.model))
         return
     whole = next(iter(times))
     for budget in table.budgets:

@@ -77,6 +77,11 @@ class Numbered:
         return f" [{self.notes.index(why) + 1}]"
 
 
+def alone(columns: Sequence[Column], about: str, name: str, why: str) -> Line:
+    """The one line of a model of which nothing is known but why."""
+    return Line(about, {one.name: absent(why) for one in columns} | {"model": Entry(about)}, name)
+
+
 def absent(why: str) -> Entry:
     """An empty cell."""
     return Entry(ABSENT, None, why)

@@ -10,7 +10,7 @@ from edgebench.record import Record
 from edgebench.reports.base import interval
 from edgebench.study.description import Row, Table
 from edgebench.study.evidence import Evidence, of_record
-from edgebench.study.grid import Column, Entry, Grid, Line, absent
+from edgebench.study.grid import Column, Entry, Grid, Line, absent, alone
 from edgebench.study.tables import accuracy, beside, label
 from edgebench.units import duration_text, percent_text, three_digits
 
@@ -34,8 +34,7 @@ def _model(row: Row, table: Table, evidence: Evidence) -> Iterator[Line]:
     for way, record in ways(row, table, evidence):
         families.setdefault(way.family, []).append((way, record))
     if not families:
-        blank = {one.name: absent(evidence.gap(row.model)) for one in COLUMNS}
-        yield Line(about, blank | {"model": Entry(about)}, row.model)
+        yield alone(COLUMNS, about, row.model, evidence.gap(row.model))
     for family in families.values():
         yield from _family(about, row.model, family)
 
